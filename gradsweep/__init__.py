@@ -1,0 +1,1 @@
+"""gradsweep: what users import and run."""

@@ -1,0 +1,1 @@
+"""The service: REST in front, Optuna beside it, the database below."""

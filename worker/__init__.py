@@ -1,0 +1,1 @@
+"""The worker: claims trials, trains them, reports every epoch."""

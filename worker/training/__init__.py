@@ -1,0 +1,1 @@
+"""The numerics: TensorFlow and Keras live here and only here."""
