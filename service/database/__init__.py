@@ -1,0 +1,1 @@
+"""SQL and nothing but SQL: engines, tables, queries that return domain objects."""

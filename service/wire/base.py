@@ -1,0 +1,39 @@
+"""The two kinds of message, and numbers that JSON can carry."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+PROTOCOL_VERSION = 1
+"""Version of the worker protocol; the service serves this one and the one before."""
+
+MAX_INTEGER = 2**53 - 1
+"""Largest integer that every JSON reader keeps exact."""
+
+
+def _refuse_bool(value: Any) -> Any:
+    """Python's bool is an int; in a request `true` for a number is a slip, not a 1."""
+    if isinstance(value, bool):
+        raise ValueError("a number is wanted here, not true or false")
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0, le=MAX_INTEGER)]
+PositiveCount = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1, le=MAX_INTEGER)]
+Number = Annotated[float, BeforeValidator(_refuse_bool), Field(allow_inf_nan=False)]
+Seconds = Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0, le=1, allow_inf_nan=False)]
+Identifier = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_\-]+$")]
+"""An id of ours (`swp_…`, `trl_…`, `lse_…`) or one that a client made up."""
+
+
+class Request(BaseModel):
+    """What the service reads: unknown keys are refused, so a slip is never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, ser_json_inf_nan="null")
+
+
+class Answer(BaseModel):
+    """What the service says: readers ignore keys they do not know, so answers may grow."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False, ser_json_inf_nan="null")

@@ -1,0 +1,241 @@
+"""What a worker and the service say to each other (docs/leases.md).
+
+Every entry of a report carries the fence (trial, attempt) and stands under the lease in the path. Durations
+cross the wire, never absolute times. Values that are not finite are null, and spelled out in `nonfinite_values`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from service.wire.base import (
+    PROTOCOL_VERSION,
+    Answer,
+    Count,
+    Identifier,
+    Number,
+    PositiveCount,
+    Request,
+    Seconds,
+    Share,
+)
+from service.wire.parameters import Parameters
+
+DatasetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+Phase = Literal["starting", "loading", "compiling", "training", "idle", "draining"]
+Spelling = Literal["inf", "-inf", "nan"]
+
+
+class WorkerInfo(Request):
+    """Who claims: shown on the workers' page and kept with each attempt."""
+
+    worker_id: Identifier
+    host: Annotated[str, Field(max_length=255)]
+    pid: PositiveCount
+    version: Annotated[str, Field(max_length=32)]
+    trainer: Literal["reference", "fused"]
+    device: Annotated[str, Field(max_length=255)]
+    n_slots: PositiveCount
+    datasets: tuple[DatasetName, ...]
+
+
+class ClaimRequest(Request):
+    """Ask for trials of one signature; the same `claim_key` always gets the same answer."""
+
+    protocol: PositiveCount = PROTOCOL_VERSION
+    claim_key: Identifier
+    worker: WorkerInfo
+    lease_id: Identifier | None = None
+    max_trials: Annotated[PositiveCount, Field(le=4096)]
+    signature: Annotated[str, Field(max_length=64)] | None = None
+
+
+class Objective(Answer):
+    """What the sweep ranks by; the worker needs it to know which epoch's weights to test."""
+
+    name: str
+    direction: Literal["maximize", "minimize"]
+    at: Literal["last", "best"]
+
+
+class Grant(Answer):
+    """One trial to train. (trial_id, attempt) is the fence; `seed` fixes the initial weights."""
+
+    trial_id: Identifier
+    sweep_id: Identifier
+    number: Count
+    attempt: PositiveCount
+    seed: Count
+    parameters: Parameters
+    objective: Objective
+
+
+class ClaimAnswer(Answer):
+    """Trials of one signature, or none and when to ask again."""
+
+    lease_id: Identifier | None
+    signature: str | None = None
+    dataset: str | None = None
+    dataset_sha256: str | None = None
+    stream_seed: Count | None = None
+    lease_seconds: Seconds
+    heartbeat_seconds: Seconds
+    grants: tuple[Grant, ...]
+    retry_after_ms: Count = 0
+
+
+class LayerReport(Request):
+    """Measured statistics of one kernel over one epoch (definitions: docs/gradients.md)."""
+
+    layer: Annotated[PositiveCount, Field(le=1024)]
+    grad_norm_mean: Number | None = None
+    grad_norm_std: Number | None = None
+    grad_norm_max: Number | None = None
+    grad_rms_median: Number | None = None
+    grad_rms_p05: Number | None = None
+    bias_grad_rms_median: Number | None = None
+    update_ratio_median: Number | None = None
+    update_ratio_p95: Number | None = None
+    weight_norm: Number | None = None
+    zero_fraction: Number | None = None
+    nonfinite: Count = 0
+    nonfinite_first_step: Count | None = None
+    activation_std: Number | None = None
+    dead_fraction: Number | None = None
+    saturated_fraction: Number | None = None
+    delta_rms: Number | None = None
+    nonfinite_values: dict[Annotated[str, Field(max_length=32)], Spelling] = {}
+
+
+class EpochReport(Request):
+    """Measured values of one trial's epoch; epoch 0 is the probe before the first update."""
+
+    epoch: Annotated[Count, Field(le=100_000)]
+    steps: Count
+    train_loss: Number | None = None
+    train_accuracy: Share | None = None
+    val_loss: Number | None = None
+    val_accuracy: Share | None = None
+    val_balanced_accuracy: Share | None = None
+    val_macro_f1: Share | None = None
+    val_top_class_share: Share | None = None
+    loss_max: Number | None = None
+    loss_spikes: Count = 0
+    loss_doublings: Count = 0
+    global_norm_mean: Number | None = None
+    global_norm_std: Number | None = None
+    global_norm_max: Number | None = None
+    global_norm_p50: Number | None = None
+    global_norm_p99: Number | None = None
+    clip_fraction: Share | None = None
+    nonfinite: Count = 0
+    wall_seconds: Seconds = 0.0
+    device_seconds: Seconds = 0.0
+    nonfinite_values: dict[Annotated[str, Field(max_length=32)], Spelling] = {}
+    layers: Annotated[tuple[LayerReport, ...], Field(max_length=1024)] = ()
+
+
+class Start(Request):
+    """How an attempt began: enough to replay it alone. Sent with its epoch 0."""
+
+    stream_seed: Count
+    start_epoch: Count
+    dataset_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    environment: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] = {}
+
+
+class Completed(Request):
+    """The trial has trained all its epochs. `best_epoch` is the epoch whose weights were tested."""
+
+    kind: Literal["completed"] = "completed"
+    test_loss: Number | None = None
+    test_accuracy: Share | None = None
+    best_epoch: PositiveCount
+
+
+class Failed(Request):
+    """The trial could not be trained: a bug or the infrastructure, never divergence."""
+
+    kind: Literal["failed"] = "failed"
+    failure_kind: Literal["out_of_memory", "error"]
+    error_type: Annotated[str, Field(max_length=255)]
+    message: Annotated[str, Field(max_length=4096)]
+    traceback: Annotated[str, Field(max_length=16384)] = ""
+
+
+class Stopped(Request):
+    """The worker has obeyed `stop`: the slot is free and the trial is cancelled. (A pruned trial needs no word.)"""
+
+    kind: Literal["stopped"] = "stopped"
+
+
+class ReportEntry(Request):
+    """One trial's news: an epoch, an end, or both. The same entry twice changes nothing."""
+
+    trial_id: Identifier
+    attempt: PositiveCount
+    start: Start | None = None
+    epoch: EpochReport | None = None
+    final: Annotated[Completed | Failed | Stopped, Field(discriminator="kind")] | None = None
+
+
+class ReportRequest(Request):
+    """News of any number of trials of one lease; good entries are stored whatever the others are."""
+
+    entries: Annotated[tuple[ReportEntry, ...], Field(min_length=1, max_length=4096)]
+
+
+class EntryAnswer(Answer):
+    """What to do with the trial now.
+
+    continue: train on. prune: it is over, `reason` says why; free the slot. stop: the user or the sweep ended it;
+    acknowledge with `final: stopped`. gone: the fence no longer holds; free the slot, nothing was stored.
+    conflict: the same key was reported before with another body; the first stands.
+    """
+
+    trial_id: Identifier
+    attempt: PositiveCount
+    epoch: Count | None
+    directive: Literal["continue", "prune", "stop", "gone", "conflict"]
+    reason: str | None = None
+
+
+class ReportAnswer(Answer):
+    """One answer per entry, in the order of the entries."""
+
+    entries: tuple[EntryAnswer, ...]
+
+
+class HeartbeatRequest(Request):
+    """Renew the lease; `steps_done` rises while the worker makes progress."""
+
+    steps_done: Count
+    phase: Phase
+    slots_filled: Count = 0
+
+
+class HeartbeatAnswer(Answer):
+    """The trials that the lease still holds, and those of them that must stop at the epoch's end."""
+
+    lease_seconds: Seconds
+    held: tuple[Identifier, ...]
+    stop: tuple[Identifier, ...]
+
+
+class Release(Request):
+    """One trial handed back."""
+
+    trial_id: Identifier
+    attempt: PositiveCount
+
+
+class ReleaseRequest(Request):
+    """Hand trials back without costing a life; `trials` null hands back all and ends the lease."""
+
+    trials: Annotated[tuple[Release, ...], Field(max_length=4096)] | None = None
+
+
+class ReleaseAnswer(Answer):
+    """The trials that wait again."""
+
+    released: tuple[Identifier, ...]
