@@ -1,0 +1,118 @@
+"""The sweeps table: locking a sweep, counting its changes, telling what happened to it.
+
+Whoever changes a sweep or one of its trials locks the sweep first (`lock_sweep`), writes the revision it was given
+into the rows it changes, and appends the events of the change in the same transaction.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from service.database.tables import events, sweeps
+from service.domain.states import SweepState
+from service.domain.sweep import EarlyTermination, Metric, Sweep
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """Something that happened to a sweep; written in the transaction of what it tells."""
+
+    kind: str
+    body: Mapping[str, Any]
+    trial_id: str | None = None
+
+
+def sweep_from_row(row: Row[Any]) -> Sweep:
+    """The one place where a row of `sweeps` becomes a domain object."""
+    return Sweep(
+        id=row.id,
+        name=row.name,
+        state=row.state,
+        state_reason=row.state_reason,
+        dataset=row.dataset,
+        dataset_sha256=row.dataset_sha256,
+        method=row.method,
+        metric=Metric(row.metric_name, row.metric_direction, row.metric_at, row.metric_target),
+        run_cap=row.run_cap,
+        max_parallel=row.max_parallel,
+        seed=row.seed,
+        failure_limit=row.failure_limit,
+        time_budget_ms=row.time_budget_ms,
+        active_ms=row.active_ms,
+        early_termination=EarlyTermination(**row.definition["early_terminate"]),
+        definition=row.definition,
+        n_trials=row.n_trials,
+        n_events=row.n_events,
+        revision=row.revision,
+        created_at_ms=row.created_at_ms,
+        started_at_ms=row.started_at_ms,
+        ended_at_ms=row.ended_at_ms,
+    )
+
+
+def get_sweep(connection: Connection, sweep_id: str) -> Sweep | None:
+    """One sweep by its id, not locked."""
+    row = connection.execute(select(sweeps).where(sweeps.c.id == sweep_id)).one_or_none()
+    return None if row is None else sweep_from_row(row)
+
+
+def lock_sweep(connection: Connection, sweep_id: str) -> Sweep | None:
+    """Lock one sweep for a change and give it its next revision."""
+    return lock_sweeps(connection, [sweep_id]).get(sweep_id)
+
+
+def lock_sweeps(connection: Connection, sweep_ids: Iterable[str]) -> dict[str, Sweep]:
+    """Lock sweeps for a change, always in the order of their ids, and give each its next revision.
+
+    The lock is an UPDATE: on PostgreSQL it takes the row like FOR NO KEY UPDATE, on SQLite the transaction holds
+    the whole database already.
+    """
+    locked = {}
+    for sweep_id in sorted(set(sweep_ids)):
+        row = connection.execute(
+            update(sweeps).where(sweeps.c.id == sweep_id).values(revision=sweeps.c.revision + 1).returning(sweeps)
+        ).one_or_none()
+        if row is not None:
+            locked[sweep_id] = sweep_from_row(row)
+    return locked
+
+
+def set_sweep_state(connection: Connection, sweep: Sweep, **values: Any) -> None:
+    """Write columns of a locked sweep. `ended_at_ms` must come with a final state, by constraint."""
+    connection.execute(update(sweeps).where(sweeps.c.id == sweep.id).values(**values))
+
+
+def unended_sweeps(connection: Connection) -> list[Sweep]:
+    """All sweeps that can still change by themselves, oldest first."""
+    ended = (SweepState.COMPLETED, SweepState.CANCELLED)
+    statement = select(sweeps).where(sweeps.c.state.not_in(ended)).order_by(sweeps.c.created_at_ms, sweeps.c.id)
+    return [sweep_from_row(row) for row in connection.execute(statement)]
+
+
+def append_events(connection: Connection, sweep_id: str, new: Sequence[NewEvent], now_ms: int) -> None:
+    """Append events to a locked sweep; their numbers follow the last one without a gap."""
+    if not new:
+        return
+    last = connection.execute(
+        update(sweeps)
+        .where(sweeps.c.id == sweep_id)
+        .values(n_events=sweeps.c.n_events + len(new))
+        .returning(sweeps.c.n_events)
+    ).scalar_one()
+    first = last - len(new) + 1
+    connection.execute(
+        insert(events),
+        [
+            {
+                "sweep_id": sweep_id,
+                "number": first + offset,
+                "kind": event.kind,
+                "trial_id": event.trial_id,
+                "body": dict(event.body),
+                "at_ms": now_ms,
+            }
+            for offset, event in enumerate(new)
+        ],
+    )

@@ -1,0 +1,71 @@
+"""The trials table: rows to domain objects and back, inserting, counting."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select
+
+from service.database.tables import trials
+from service.domain.states import PruneReason, TrialState
+from service.domain.trial import Trial, TrialFact
+from service.wire.parameters import Parameters
+
+_PARAMETERS = tuple(Parameters.model_fields)
+_COLUMNS = tuple(field.name for field in fields(Trial) if field.name != "parameters")
+
+
+def parameters_from_row(row: Row[Any]) -> Parameters:
+    """The parameters of a row of `trials`; they were checked when they went in."""
+    values = {name: getattr(row, name) for name in _PARAMETERS}
+    values["hidden_units"] = tuple(int(units) for units in row.hidden_units.split(","))
+    return Parameters.model_construct(**values)
+
+
+def parameter_columns(parameters: Parameters) -> dict[str, Any]:
+    """The columns of `trials` that hold these parameters."""
+    values = {name: getattr(parameters, name) for name in _PARAMETERS}
+    values["hidden_units"] = ",".join(str(units) for units in parameters.hidden_units)
+    return values
+
+
+def trial_from_row(row: Row[Any]) -> Trial:
+    """The one place where a row of `trials` becomes a domain object."""
+    return Trial(parameters=parameters_from_row(row), **{name: getattr(row, name) for name in _COLUMNS})
+
+
+def get_trial(connection: Connection, trial_id: str) -> Trial | None:
+    """One trial by its id."""
+    row = connection.execute(select(trials).where(trials.c.id == trial_id)).one_or_none()
+    return None if row is None else trial_from_row(row)
+
+
+def insert_trials(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert waiting trials of a locked sweep; each row is a full set of columns."""
+    if rows:
+        connection.execute(insert(trials), list(rows))
+
+
+def count_states(connection: Connection, sweep_id: str) -> dict[TrialState, int]:
+    """How many trials of a sweep are in each state; states without trials are 0."""
+    statement = select(trials.c.state, func.count()).where(trials.c.sweep_id == sweep_id).group_by(trials.c.state)
+    return dict.fromkeys(TrialState, 0) | {state: count for state, count in connection.execute(statement)}
+
+
+def facts_since(connection: Connection, sweep_id: str, revision: int) -> list[TrialFact]:
+    """What the search must know of the trials that changed after a revision, in the order of their numbers."""
+    statement = (
+        select(trials).where(trials.c.sweep_id == sweep_id, trials.c.revision > revision).order_by(trials.c.number)
+    )
+    return [
+        TrialFact(
+            number=row.number,
+            state=row.state,
+            parameters=parameters_from_row(row),
+            objective=row.objective,
+            epoch=row.epoch,
+            diverged=row.prune_reason is PruneReason.NONFINITE,
+            revision=row.revision,
+        )
+        for row in connection.execute(statement)
+    ]

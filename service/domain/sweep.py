@@ -1,0 +1,78 @@
+"""A sweep as the service knows it, resolved: what was asked for, with every default filled in."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from service.domain.states import Direction, Method, MetricAt, SweepReason, SweepState
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What a sweep ranks by. `target` ends the sweep when a trial reaches it."""
+
+    name: str
+    direction: Direction
+    at: MetricAt
+    target: float | None = None
+
+    def is_better(self, value: float, than: float) -> bool:
+        """Whether `value` beats `than`; equal values do not."""
+        return value > than if self.direction is Direction.MAXIMIZE else value < than
+
+    def is_reached(self, value: float | None) -> bool:
+        """Whether a value is at or beyond the target."""
+        if value is None or self.target is None:
+            return False
+        return value == self.target or self.is_better(value, self.target)
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyTermination:
+    """How unpromising trials are ended. hyperband: successive halving at min_iter·eta^k, asynchronous (ASHA).
+
+    median: prune what is worse than the median of the others at the same epoch, from `min_iter` on and once
+    `min_trials` trials have a value there.
+    """
+
+    kind: Literal["none", "hyperband", "median"] = "none"
+    min_iter: int = 1
+    eta: float = 3.0
+    min_trials: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One row of `sweeps` as a domain object. `definition` holds what is never queried: space and warnings."""
+
+    id: str
+    name: str
+    state: SweepState
+    state_reason: SweepReason | None
+    dataset: str
+    dataset_sha256: str | None
+    method: Method
+    metric: Metric
+    run_cap: int | None
+    max_parallel: int
+    seed: int
+    failure_limit: float
+    time_budget_ms: int | None
+    active_ms: int
+    early_termination: EarlyTermination
+    definition: dict[str, Any] = field(repr=False)
+    n_trials: int
+    n_events: int
+    revision: int
+    created_at_ms: int
+    started_at_ms: int | None
+    ended_at_ms: int | None
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the sweep is completed or cancelled."""
+        return self.state in (SweepState.COMPLETED, SweepState.CANCELLED)
+
+    @property
+    def may_claim(self) -> bool:
+        """Whether waiting trials of this sweep may be given to workers."""
+        return self.state in (SweepState.QUEUED, SweepState.RUNNING)

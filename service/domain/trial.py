@@ -1,0 +1,76 @@
+"""A trial and its fate.
+
+waiting ──claim──► running ──report──► completed | pruned | failed(error, out_of_memory)
+   ▲  ▲               │ │
+   │  └──release──────┘ └──told to stop──► cancelled
+   └──reaper (lives left)──┘└── reaper (none left) ──► failed(worker_lost)
+waiting ──user──► cancelled         failed | cancelled ──user's retry──► waiting
+"""
+
+from dataclasses import dataclass
+
+from service.domain.states import FailureKind, PruneReason, TrialState
+from service.wire.parameters import Parameters
+
+MAX_LOST = 3
+"""Lives: how often a trial may lose its worker before it has failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One row of `trials` as a domain object."""
+
+    id: str
+    sweep_id: str
+    number: int
+    state: TrialState
+    prune_reason: PruneReason | None
+    prune_detail: str | None
+    failure_kind: FailureKind | None
+    failure_type: str | None
+    failure_message: str | None
+    failure_traceback: str | None
+    attempt: int
+    lost: int
+    lease_id: str | None
+    batch_limit: int | None
+    not_before_ms: int
+    stop_requested: bool
+    signature: str
+    config_hash: str
+    seed: int
+    parameters: Parameters
+    epoch: int | None
+    train_loss: float | None
+    train_accuracy: float | None
+    val_loss: float | None
+    val_accuracy: float | None
+    val_balanced_accuracy: float | None
+    val_macro_f1: float | None
+    objective: float | None
+    best_epoch: int | None
+    test_loss: float | None
+    test_accuracy: float | None
+    wall_seconds: float | None
+    device_seconds: float | None
+    revision: int
+    created_at_ms: int
+    started_at_ms: int | None
+    ended_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFact:
+    """What the search needs to know of a trial: its parameters and what came of them.
+
+    `objective` is final when the trial is completed; for a pruned trial it is the last value before the end.
+    `diverged` marks a trial pruned for non-finite values.
+    """
+
+    number: int
+    state: TrialState
+    parameters: Parameters
+    objective: float | None
+    epoch: int | None
+    diverged: bool
+    revision: int
