@@ -49,7 +49,7 @@ def insert_trials(connection: Connection, rows: Sequence[dict[str, Any]]) -> Non
 def count_states(connection: Connection, sweep_id: str) -> dict[TrialState, int]:
     """How many trials of a sweep are in each state; states without trials are 0."""
     statement = select(trials.c.state, func.count()).where(trials.c.sweep_id == sweep_id).group_by(trials.c.state)
-    return dict.fromkeys(TrialState, 0) | {state: count for state, count in connection.execute(statement)}
+    return dict.fromkeys(TrialState, 0) | dict(connection.execute(statement).tuples().all())
 
 
 def facts_since(connection: Connection, sweep_id: str, revision: int) -> list[TrialFact]:
