@@ -6,14 +6,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check format bench lock package clean
+.PHONY: help demo test check package format bench lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 $(READY): requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/uv.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	touch $@
@@ -30,6 +30,14 @@ check: $(READY)  ## format, lint, types, import rules, packaging
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+package: $(READY)  ## build the wheel, install it alone into an empty environment and migrate a database with it
+	rm -rf build/package && mkdir -p build/package
+	$(BIN)/python -m build --no-isolation --outdir build/package/dist . > build/package/build.log || { cat build/package/build.log; exit 1; }
+	$(PYTHON) -m venv build/package/venv
+	$(BIN)/uv pip install --quiet --python build/package/venv/bin/python --require-hashes -r requirements/base.txt
+	$(BIN)/uv pip install --quiet --python build/package/venv/bin/python --no-deps build/package/dist/*.whl
+	cd build/package && venv/bin/gradsweep --help > /dev/null && venv/bin/gradsweep migrate --data-dir data
+
 format: $(READY)  ## format the code and sort its imports
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
@@ -37,14 +45,15 @@ format: $(READY)  ## format the code and sort its imports
 bench: $(READY)  ## measure the figures of docs/benchmarks.md
 	$(BIN)/python -m benchmarks
 
-lock: $(READY)  ## resolve the dependencies again, with hashes
-	for extra in worker gpu dev; do \
-	  extras="--extra $$extra"; [ $$extra = dev ] && extras="--extra worker --extra dev"; \
-	  $(BIN)/uv pip compile pyproject.toml $$extras --universal --python-version 3.11 --generate-hashes --quiet \
-	    --no-emit-index-url --custom-compile-command 'make lock' -o requirements/$$extra.txt; \
-	done
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
-	  --no-emit-index-url --custom-compile-command 'make lock' -o requirements/base.txt
+COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
+  --no-emit-index-url --custom-compile-command 'make lock'
+
+lock: $(READY)  ## resolve the dependencies again, with hashes and without the name of any registry
+	echo 'uv>=0.13' | $(COMPILE) - -o requirements/uv.txt
+	$(COMPILE) pyproject.toml -o requirements/base.txt
+	$(COMPILE) pyproject.toml --extra worker -o requirements/worker.txt
+	$(COMPILE) pyproject.toml --extra gpu -o requirements/gpu.txt
+	$(COMPILE) pyproject.toml --extra worker --extra dev -o requirements/dev.txt
 	! grep -n '://' requirements/*.txt
 
 clean:  ## remove what the other targets made, the data folder apart
