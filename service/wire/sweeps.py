@@ -1,0 +1,335 @@
+"""Sweeps, trials, epochs and events as the REST API shows them (docs/api.md).
+
+Moments are RFC 3339 in UTC. Numbers are finite or null; what was not finite is spelled out in `nonfinite` beside.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, Field
+
+from service.wire.base import Answer
+from service.wire.parameters import Parameters
+
+SweepStateName = Literal["queued", "running", "paused", "stopping", "completed", "cancelled"]
+SweepReasonName = Literal["target_reached", "run_cap", "space_exhausted", "time_budget", "failure_limit", "by_user"]
+WaitingForName = Literal["no_worker", "dataset", "sampler", "compiling", "paused"]
+TrialStateName = Literal["waiting", "running", "completed", "pruned", "failed", "cancelled"]
+PruneReasonName = Literal["unpromising", "nonfinite"]
+FailureKindName = Literal["worker_lost", "out_of_memory", "error"]
+SpelledNumbers = Annotated[
+    dict[str, Literal["inf", "-inf", "nan"]], Field(description="Values that JSON cannot carry, spelled out by name.")
+]
+
+
+class MetricView(Answer):
+    """What the sweep ranks by."""
+
+    name: str
+    direction: Literal["maximize", "minimize"]
+    at: Literal["last", "best"]
+    target: float | None
+
+
+class TrialCounts(Answer):
+    """How many trials of the sweep are in each state."""
+
+    waiting: int
+    running: int
+    completed: int
+    pruned: int
+    failed: int
+    cancelled: int
+
+    @property
+    def total(self) -> int:
+        """All trials that were made so far."""
+        return self.waiting + self.running + self.ended
+
+    @property
+    def ended(self) -> int:
+        """Trials that are over, well or not."""
+        return self.completed + self.pruned + self.failed + self.cancelled
+
+
+class Progress(Answer):
+    """How far the sweep is. Totals are null while nobody can know them (a grid or a space without run_cap)."""
+
+    trials_done: int
+    trials_total: int | None
+    epochs_done: int
+    epochs_total: Annotated[int | None, Field(description="An estimate: pruned trials end early.")]
+    epochs_per_second: float | None
+    eta_seconds: Annotated[float | None, Field(description="Null unless the sweep is running and has a rate.")]
+
+
+class BestView(Answer):
+    """The best completed trial so far."""
+
+    trial_id: str
+    number: int
+    objective: float
+
+
+class SweepSummary(Answer):
+    """One sweep in a list."""
+
+    id: str
+    name: str
+    state: SweepStateName
+    state_reason: SweepReasonName | None
+    waiting_for: WaitingForName | None
+    summary: Annotated[str, Field(description="State and reason in a sentence.")]
+    method: Literal["random", "grid", "tpe", "qmc"]
+    dataset: str
+    metric: MetricView
+    run_cap: int | None
+    max_parallel: int
+    counts: TrialCounts
+    progress: Progress
+    best: BestView | None
+    last_event: Annotated[int, Field(description="Number of the sweep's newest event.")]
+    created_at: AwareDatetime
+    started_at: AwareDatetime | None
+    ended_at: AwareDatetime | None
+
+
+class SweepView(SweepSummary):
+    """One sweep, with everything that was decided for it."""
+
+    seed: int
+    resolved: Annotated[dict[str, Any], Field(description="The sweep file with every default filled in.")]
+    defaulted: Annotated[tuple[str, ...], Field(description="Names in `resolved` that the file left out.")]
+    warnings: tuple[str, ...]
+
+
+class SweepList(Answer):
+    """One page of sweeps."""
+
+    sweeps: tuple[SweepSummary, ...]
+    next_page_token: str | None
+
+
+class PlanView(Answer):
+    """What would happen (`validate_only=true`): nothing was written."""
+
+    resolved: dict[str, Any]
+    defaulted: tuple[str, ...]
+    warnings: tuple[str, ...]
+    plan: Annotated[dict[str, Any], Field(description="Programs to compile, trials per program, generations …")]
+
+
+class FailureView(Answer):
+    """Why a trial failed; `traceback` only where one trial is shown."""
+
+    kind: FailureKindName
+    type: str | None
+    message: str | None
+    traceback: str | None = None
+
+
+class TrialView(Answer):
+    """One trial: its parameters and what came of them.
+
+    The metrics are those of the present attempt's last epoch; `objective` is the sweep's metric, final when the trial
+    is. `test_loss` and `test_accuracy` are measured once, at the end.
+    """
+
+    id: str
+    sweep_id: str
+    number: int
+    state: TrialStateName
+    prune_reason: PruneReasonName | None
+    prune_detail: str | None
+    failure: FailureView | None
+    attempt: int
+    lost: Annotated[int, Field(description="Lives used: how often its worker vanished.")]
+    stop_requested: bool
+    worker_id: Annotated[str | None, Field(description="Who trains it now.")]
+    parameters: Parameters
+    seed: int
+    epoch: int | None
+    best_epoch: int | None
+    objective: float | None
+    train_loss: float | None
+    train_accuracy: float | None
+    val_loss: float | None
+    val_accuracy: float | None
+    val_balanced_accuracy: float | None
+    val_macro_f1: float | None
+    test_loss: float | None
+    test_accuracy: float | None
+    nonfinite: SpelledNumbers = {}
+    wall_seconds: float | None
+    device_seconds: float | None
+    created_at: AwareDatetime
+    started_at: AwareDatetime | None
+    ended_at: AwareDatetime | None
+
+
+class TrialList(Answer):
+    """One page of trials."""
+
+    trials: tuple[TrialView, ...]
+    next_page_token: str | None
+
+
+class BestTrials(Answer):
+    """The best completed trials, best first; `best` is the first of them, or null while there is none."""
+
+    metric: MetricView
+    best: TrialView | None
+    trials: tuple[TrialView, ...]
+
+
+class EpochView(Answer):
+    """One epoch of one attempt; epoch 0 is the probe before the first update."""
+
+    attempt: int
+    epoch: int
+    steps: int
+    train_loss: float | None
+    train_accuracy: float | None
+    val_loss: float | None
+    val_accuracy: float | None
+    val_balanced_accuracy: float | None
+    val_macro_f1: float | None
+    val_top_class_share: float | None
+    loss_max: float | None
+    loss_spikes: int
+    loss_doublings: int
+    global_norm_mean: float | None
+    global_norm_std: float | None
+    global_norm_max: float | None
+    global_norm_p50: float | None
+    global_norm_p99: float | None
+    clip_fraction: float | None
+    nonfinite_entries: Annotated[int, Field(description="Gradient entries that were not finite in this epoch.")]
+    wall_seconds: float | None
+    device_seconds: float | None
+    objective: float | None
+    directive: Literal["continue", "prune", "stop", "gone", "conflict"]
+    directive_reason: str | None
+    nonfinite: SpelledNumbers = {}
+    reported_at: AwareDatetime
+
+
+class EpochList(Answer):
+    """The epochs of a trial's present attempt, in order."""
+
+    trial_id: str
+    attempt: int
+    epochs: tuple[EpochView, ...]
+
+
+class LayerView(Answer):
+    """Measured statistics of one kernel over one epoch; layer 1 is the nearest to the input."""
+
+    epoch: int
+    layer: int
+    grad_norm_mean: float | None
+    grad_norm_std: float | None
+    grad_norm_max: float | None
+    grad_rms_median: float | None
+    grad_rms_p05: float | None
+    bias_grad_rms_median: float | None
+    update_ratio_median: float | None
+    update_ratio_p95: float | None
+    weight_norm: float | None
+    zero_fraction: float | None
+    nonfinite_entries: Annotated[int, Field(description="Gradient entries that were not finite in this epoch.")]
+    nonfinite_first_step: int | None
+    activation_std: float | None
+    dead_fraction: float | None
+    saturated_fraction: float | None
+    delta_rms: float | None
+    nonfinite: SpelledNumbers = {}
+
+
+class GradientList(Answer):
+    """Gradient statistics of a trial's present attempt, by epoch, then layer."""
+
+    trial_id: str
+    attempt: int
+    layers: tuple[LayerView, ...]
+
+
+class EventView(Answer):
+    """Something that happened to a sweep; `number` counts from 1 without gaps."""
+
+    number: int
+    kind: str
+    at: AwareDatetime
+    trial_id: str | None
+    body: dict[str, Any]
+
+
+class EventList(Answer):
+    """Events after a number. `is_ended`: the sweep is over and these are its last events."""
+
+    events: tuple[EventView, ...]
+    last_event: Annotated[int, Field(description="Number to ask after next time.")]
+    is_ended: bool
+
+
+class WorkerView(Answer):
+    """One worker process, as it last told of itself."""
+
+    id: str
+    host: str
+    pid: int
+    version: str
+    trainer: str
+    device: str
+    n_slots: int
+    slots_filled: int
+    datasets: tuple[str, ...]
+    phase: str
+    phase_since: AwareDatetime
+    steps_done: int
+    failures_in_a_row: int
+    is_alive: Annotated[bool, Field(description="Whether it was heard of within one lease period.")]
+    is_quarantined: bool
+    n_trials: Annotated[int, Field(description="Trials that it holds now.")]
+    first_seen: AwareDatetime
+    last_seen: AwareDatetime
+
+
+class WorkerList(Answer):
+    """All workers that were heard of, the latest first."""
+
+    workers: tuple[WorkerView, ...]
+
+
+class CheckView(Answer):
+    """Whether the service can do its work, part by part; each part is `ok` or says what is wrong."""
+
+    status: Literal["ok", "not_ready"]
+    database: str
+    migrations: str
+    reaper: str
+
+
+class LiveView(Answer):
+    """The process answers; it says nothing of the database."""
+
+    status: Literal["ok"] = "ok"
+    version: str
+
+
+class ErrorEntry(Answer):
+    """One thing that is wrong: a JSON pointer into the request (`/body/…`, `/query/…`) and what to do about it."""
+
+    pointer: str
+    message: str
+
+
+class ErrorView(Answer):
+    """Every error, as RFC 9457 problem details (`application/problem+json`)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: tuple[ErrorEntry, ...] = ()
+    error_id: Annotated[str | None, Field(description="Of an internal error: find it in the service's log.")] = None
