@@ -100,7 +100,8 @@ sweeps = Table(
     Column("seed", BigInteger, nullable=False),
     Column("failure_limit", Double, nullable=False),
     Column("time_budget_ms", BigInteger),
-    Column("active_ms", BigInteger, nullable=False, server_default=text("0")),
+    Column("active_ms", BigInteger, nullable=False, server_default=text("0")),  # with at least one live lease
+    Column("active_seen_ms", BigInteger),  # up to when `active_ms` is counted; NULL while no lease is live
     Column("definition", JSON, nullable=False),  # the sweep as resolved: space, early_terminate, preset, warnings
     Column("submitted", Text, nullable=False),  # the sweep file as it came
     Column("n_trials", BigInteger, nullable=False, server_default=text("0")),  # the next trial's number
@@ -160,6 +161,7 @@ claims = Table(
     Column("claim_key", _id(), primary_key=True),
     Column("worker_id", _id(), ForeignKey("workers.id"), nullable=False),
     Column("lease_id", _id(), ForeignKey("leases.id")),
+    Column("request_hash", String(64), nullable=False),  # the same key with another body is a conflict
     Column("answer", Text, nullable=False),  # the ClaimAnswer as sent
     Column("created_at_ms", BigInteger, nullable=False, index=True),
 )
