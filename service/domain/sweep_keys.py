@@ -1,0 +1,53 @@
+"""The closed lists of a sweep file's top level: its keys, W&B's, the planned ones, and the limits of each."""
+
+SWEEP_KEYS: dict[str, str] = {
+    "name": "what to call the sweep; a name that is taken gets -2",
+    "dataset": "digits, mnist-5k, mnist, fashion-mnist, or the name of one's own",
+    "method": "random, grid, tpe (also written bayes) or qmc",
+    "metric": "what to rank by: name, goal, target, at",
+    "run_cap": "how many trials at most; needed unless the method is grid or there is a time budget",
+    "early_terminate": "how unpromising trials end: type, min_iter, eta, min_trials",
+    "parameters": "what is fixed and what is searched",
+    "preset": "fixed values for what is left out: article",
+    "seed": "of the search and of the trials; drawn if left out",
+    "max_parallel": "how many trials may wait or run at once",
+    "failure_limit": "share of failed trials above which the sweep pauses",
+    "time_budget_minutes": "minutes of work after which the sweep drains",
+}
+"""Every key of a sweep file, in words."""
+
+WANDB_KEYS = (
+    "command",
+    "controller",
+    "description",
+    "display_name",
+    "entity",
+    "image_uri",
+    "job",
+    "prior_runs",
+    "program",
+    "project",
+    "queue",
+    "scheduler",
+    "settings",
+)
+"""Keys that only W&B can use: accepted, and nothing is done with them."""
+
+PLANNED_KEYS = (
+    "ablation",
+    "confirm",
+    "constraints",
+    "early_stopping",
+    "exclusive",
+    "gradient_rules",
+    "metrics",
+    "tags",
+)
+PLANNED_METHODS = ("ablation", "nsga2")
+BUILT_IN_DATASETS = ("digits", "mnist-5k", "mnist", "fashion-mnist")
+
+MAX_RUN_CAP = 1_000_000
+MAX_SEED = 2**31 - 1
+MAX_PARALLEL = 4096
+DEFAULT_PARALLEL = 1024
+LEAST_TPE_PARALLEL = 8

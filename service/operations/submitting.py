@@ -1,0 +1,133 @@
+"""Submitting a sweep: read, resolve, store once."""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from service.database.engine import Database
+from service.database.submissions import StoredAnswer, free_name, insert_sweep, store_answer, stored_answer
+from service.database.sweeps import NewEvent, append_events, get_sweep
+from service.domain.identifiers import new_id
+from service.domain.plan import SweepPlan, make_plan
+from service.domain.states import SweepState
+from service.domain.sweep import Sweep
+from service.domain.sweep_keys import MAX_SEED
+from service.errors import Conflict, IdempotencyMismatch, InvalidRequest
+
+_ATTEMPTS = 5
+_MAX_KEY = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A submitted sweep. `replayed`: it had been stored before under the same Idempotency-Key."""
+
+    sweep: Sweep
+    warnings: list[str]
+    replayed: bool
+
+
+def plan_sweep(document: Mapping[str, Any]) -> SweepPlan:
+    """Validate and resolve a sweep file's document, and say what it amounts to; nothing is written.
+
+    Raises:
+        InvalidSweep: Such a sweep cannot run; all problems at once, with JSON pointers.
+        NotSupportedYet: It uses what is planned, but not built.
+    """
+    return make_plan(document)
+
+
+def submit_sweep(
+    database: Database,
+    document: Mapping[str, Any],
+    *,
+    submitted: str,
+    idempotency_key: str | None,
+    draw_seed: Callable[[], int] = lambda: secrets.randbelow(MAX_SEED + 1),
+) -> Submission:
+    """Store a sweep as queued.
+
+    Args:
+        database: Where to.
+        document: The sweep file, read.
+        submitted: The sweep file as it came; the key's fingerprint is taken of it.
+        idempotency_key: If it was used before with the same text, that sweep is returned and nothing is stored.
+        draw_seed: Gives the seed of a sweep that names none.
+
+    Raises:
+        InvalidSweep, NotSupportedYet: See `plan_sweep`.
+        InvalidRequest: The key is too long or not printable.
+        IdempotencyMismatch: The key was used with another text.
+        Conflict: The key's sweep was deleted since.
+    """
+    if idempotency_key is not None and not (0 < len(idempotency_key) <= _MAX_KEY and idempotency_key.isprintable()):
+        raise InvalidRequest(f"an Idempotency-Key has 1 to {_MAX_KEY} printable characters; choose another")
+    plan = plan_sweep(document)
+    seed = draw_seed() if plan.document.seed is None else plan.document.seed
+    request_hash = hashlib.sha256(submitted.encode("utf-8", "surrogatepass")).hexdigest()
+    for _ in range(_ATTEMPTS):
+        try:
+            with database.write() as connection:
+                if idempotency_key is not None:
+                    stored = stored_answer(connection, idempotency_key)
+                    if stored is not None:
+                        return _replay(connection, idempotency_key, stored, request_hash)
+                submission = _insert(connection, plan, seed, submitted, database.now_ms(connection))
+                if idempotency_key is not None:
+                    answer = {"sweep_id": submission.sweep.id, "warnings": submission.warnings}
+                    stored = StoredAnswer(request_hash, answer)
+                    store_answer(connection, idempotency_key, stored, database.now_ms(connection))
+                return submission
+        except IntegrityError:
+            continue  # another submission took the name or the key between our look and our insert: look again
+    raise Conflict(f"the name {plan.document.name!r} is wanted by too many submissions at once; try again")
+
+
+def _replay(connection: Connection, key: str, stored: StoredAnswer, request_hash: str) -> Submission:
+    if stored.request_hash != request_hash:
+        raise IdempotencyMismatch(f"the Idempotency-Key {key!r} was used with another sweep file; use a new key")
+    sweep = get_sweep(connection, stored.answer["sweep_id"])
+    if sweep is None:
+        raise Conflict(f"the sweep of the Idempotency-Key {key!r} was deleted; use a new key to submit it again")
+    return Submission(sweep, list(stored.answer["warnings"]), replayed=True)
+
+
+def _insert(connection: Connection, plan: SweepPlan, seed: int, submitted: str, now_ms: int) -> Submission:
+    document = plan.document
+    name = free_name(connection, document.name)
+    warnings = list(plan.warnings)
+    if name != document.name:
+        warnings.append(f"the name {document.name!r} is taken; the sweep is called {name!r}")
+    resolved = {**document.resolved, "name": name, "seed": seed}
+    defaulted = [*document.defaulted, *(["/seed"] if document.seed is None else [])]
+    definition = {**document.definition(), "resolved": resolved, "defaulted": defaulted, "warnings": warnings}
+    sweep = insert_sweep(
+        connection,
+        {
+            "id": new_id("swp"),
+            "name": name,
+            "state": SweepState.QUEUED,
+            "dataset": document.dataset,
+            "method": document.method,
+            "metric_name": document.metric.name,
+            "metric_direction": document.metric.direction,
+            "metric_at": document.metric.at,
+            "metric_target": document.metric.target,
+            "run_cap": document.run_cap,
+            "max_parallel": document.max_parallel,
+            "seed": seed,
+            "failure_limit": document.failure_limit,
+            "time_budget_ms": document.time_budget_ms,
+            "definition": definition,
+            "submitted": submitted,
+            "revision": 1,
+            "created_at_ms": now_ms,
+        },
+    )
+    append_events(connection, sweep.id, [NewEvent("sweep_submitted", {"name": name, "warnings": warnings})], now_ms)
+    return Submission(get_sweep(connection, sweep.id) or sweep, warnings, replayed=False)
