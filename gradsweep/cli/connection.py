@@ -1,0 +1,68 @@
+"""A client for a command, with its errors turned into one line and an exit code."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gradsweep.cli.exits import CommandError, ExitCode
+
+if TYPE_CHECKING:
+    from gradsweep.client import Client
+
+SERVER_ERROR = 500
+UNAVAILABLE = 503
+QUICK_SECONDS = 3.0
+
+
+@contextmanager
+def connect(url: str, token_file: Path | None = None, *, timeout_seconds: float = 30.0) -> "Iterator[Client]":
+    """A client of the service at `url`; what it raises inside the block leaves as a CommandError."""
+    import httpx
+
+    from gradsweep.client import ApiError, Client, Unreachable
+
+    try:
+        with Client(url, read_token(token_file), timeout_seconds=timeout_seconds) as client:
+            yield client
+    except Unreachable as error:
+        message = f"no service answers at {url}: start one with gradsweep up, or name another with --url"
+        raise CommandError(message, ExitCode.UNREACHABLE) from error
+    except ApiError as error:
+        raise CommandError(str(error), _exit_code(error.status)) from error
+    except httpx.InvalidURL as error:
+        raise CommandError(f"--url {url} is no address ({error}): write it like http://127.0.0.1:8321") from error
+
+
+def _exit_code(status: int) -> ExitCode:
+    if status == UNAVAILABLE:
+        return ExitCode.UNREACHABLE
+    return ExitCode.FAILED if status >= SERVER_ERROR else ExitCode.BAD_INPUT
+
+
+def read_token(token_file: Path | None) -> str | None:
+    """The token in a file, without the end of its line."""
+    if token_file is None:
+        return None
+    try:
+        token = token_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"the token file {token_file} cannot be read ({error}): check --token-file") from error
+    if not token:
+        raise CommandError(f"the token file {token_file} is empty: write the service's token into it")
+    return token
+
+
+def service_version(url: str) -> str | None:
+    """The version of the service at `url`; None when nothing answers as one."""
+    try:
+        with connect(url, timeout_seconds=QUICK_SECONDS) as client:
+            return client.version()
+    except CommandError:
+        return None
+
+
+def worker_versions(url: str, token_file: Path | None) -> list[str]:
+    """Versions of the workers that are alive."""
+    with connect(url, token_file, timeout_seconds=QUICK_SECONDS) as client:
+        return [worker.version for worker in client.workers() if worker.is_alive]

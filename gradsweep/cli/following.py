@@ -1,0 +1,120 @@
+"""Follows a sweep to its end: one picture after each piece of news, through restarts of the service.
+
+A long poll for events tells that there is news; the picture itself is always read afresh, so that nothing has to be
+added up here. It asks for what came after the picture's own last event: nothing can slip in between.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from gradsweep.cli.exits import ExitCode
+from gradsweep.client import ApiError, Client, Unreachable
+from service.wire.sweeps import SweepView, TrialView, WorkerView
+
+QUIET_SECONDS = 2.0
+"""Longest wait for news before the picture is refreshed anyway: rate and workers change without an event."""
+SETTLE_SECONDS = 0.5
+"""Shortest time between two pictures: a busy sweep has hundreds of events a second."""
+RECONNECT_SECONDS = 1.0
+SERVER_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """All that is shown of a sweep at one moment."""
+
+    sweep: SweepView
+    best: TrialView | None
+    workers: tuple[WorkerView, ...]
+
+
+class Screen(Protocol):
+    """Where pictures go."""
+
+    def show(self, picture: Picture) -> None:
+        """Show the sweep as it is now."""
+
+    def lost(self, seconds: float) -> None:
+        """Say that the service has not answered for so long."""
+
+
+class Follower:
+    """Follows one sweep.
+
+    Args:
+        client: Of the service.
+        sweep_id: Which sweep.
+        screen: Where pictures go.
+        give_up_seconds: How long the service may be away.
+        clock: Seconds, monotonic.
+        rest: Waits so many seconds.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        sweep_id: str,
+        screen: Screen,
+        *,
+        give_up_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+        rest: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self.client = client
+        self.sweep_id = sweep_id
+        self.screen = screen
+        self.give_up_seconds = give_up_seconds
+        self.clock = clock
+        self.rest = rest
+        self.best: TrialView | None = None
+
+    def follow(self) -> SweepView:
+        """Show pictures until the sweep has ended, or has paused itself because too much failed.
+
+        Raises:
+            Unreachable: The service was away for longer than `give_up_seconds`.
+        """
+        last_answer = self.clock()
+        while True:
+            try:
+                picture = self.take_picture()
+                last_answer = self.clock()
+                self.screen.show(picture)
+                if outcome(picture.sweep) is not None:
+                    return picture.sweep
+                self.rest(SETTLE_SECONDS)
+                after = picture.sweep.last_event
+                self.client.events_after(self.sweep_id, after, wait_seconds=QUIET_SECONDS)
+            except (Unreachable, ApiError) as error:
+                away = self.clock() - last_answer
+                if away >= self.give_up_seconds or not _may_pass(error):
+                    raise
+                self.screen.lost(away)
+                self.rest(RECONNECT_SECONDS)
+
+    def take_picture(self) -> Picture:
+        """Read the sweep, its best trial and the workers."""
+        sweep = self.client.sweep(self.sweep_id)
+        if sweep.best is None:
+            self.best = None
+        elif self.best is None or self.best.id != sweep.best.trial_id:
+            self.best = self.client.trial(sweep.best.trial_id)
+        return Picture(sweep, self.best, tuple(worker for worker in self.client.workers() if worker.is_alive))
+
+
+def outcome(sweep: SweepView) -> ExitCode | None:
+    """The exit code that a sweep's state means to whoever waits for it; None while it can go on by itself."""
+    if sweep.state == "completed":
+        return ExitCode.OK
+    if sweep.state == "cancelled":
+        return ExitCode.CANCELLED
+    if sweep.state == "paused" and sweep.state_reason == "failure_limit":
+        return ExitCode.PAUSED_BY_FAILURE
+    return None
+
+
+def _may_pass(error: Unreachable | ApiError) -> bool:
+    """Whether waiting can help: the service is away or not well, rather than refusing."""
+    return isinstance(error, Unreachable) or error.status >= SERVER_ERROR

@@ -1,0 +1,26 @@
+"""Options that commands share, each declared once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEFAULT_PORT = 8321
+DEFAULT_URL = f"http://127.0.0.1:{DEFAULT_PORT}"
+
+Url = Annotated[str, typer.Option("--url", envvar="GRADSWEEP_URL", help="Address of the service.")]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option("--token-file", envvar="GRADSWEEP_TOKEN_FILE", help="File that holds the service's token."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, to stdout.")]
+DataDir = Annotated[
+    Path,
+    typer.Option("--data-dir", envvar="GRADSWEEP_DATA_DIR", help="Folder of the database and the data sets."),
+]
+SweepReference = Annotated[
+    str, typer.Argument(metavar="SWEEP", help="An id, a unique prefix of one, a name, or latest.")
+]
+TrialReference = Annotated[str, typer.Argument(metavar="TRIAL", help="An id, a unique prefix of one, or SWEEP/NUMBER.")]
+
+DEFAULT_DATA_DIR = Path("gradsweep-data")

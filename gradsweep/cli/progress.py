@@ -1,0 +1,213 @@
+"""Three screens for a sweep that is followed: live bars, plain lines, JSON lines."""
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol, Self
+
+import typer
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from gradsweep.cli.following import Picture, Screen
+from gradsweep.cli.output import print_json
+from gradsweep.cli.wording import SECONDS_PER_HOUR, duration, number, parameter
+from service.wire.sweeps import SweepView, WorkerView
+
+BAR_WIDTH = 40
+LINE_SECONDS = 5.0
+"""Shortest time between two plain lines, unless the sweep's state has changed."""
+STATE_STYLES = {
+    "running": "cyan",
+    "waiting": "dim",
+    "completed": "green",
+    "pruned": "yellow",
+    "failed": "red",
+    "cancelled": "magenta",
+}
+
+
+class OpenScreen(Screen, Protocol):
+    """A screen that is opened before the first picture and closed after the last."""
+
+    def __enter__(self) -> Self:
+        """Open it."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close it; what was shown last stays."""
+
+
+def make_screen(console: Console, *, as_json: bool) -> OpenScreen:
+    """The screen that suits the output: JSON on request, bars on a terminal, else lines."""
+    if as_json:
+        return JsonScreen()
+    return LiveScreen(console) if console.is_terminal else LineScreen(console.print)
+
+
+class LiveScreen:
+    """Bars for trials and epochs, the best so far, counts, rate and workers, redrawn in place."""
+
+    def __init__(self, console: Console) -> None:
+        self.live = Live(console=console, refresh_per_second=4, transient=False)
+
+    def __enter__(self) -> Self:
+        self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.live.stop()
+
+    def show(self, picture: Picture) -> None:
+        """Redraw."""
+        self.live.update(draw(picture), refresh=True)
+
+    def lost(self, seconds: float) -> None:
+        """Say that the service is away, in place of the picture."""
+        self.live.update(Text(_away(seconds), style="yellow"), refresh=True)
+
+
+class LineScreen:
+    """One line when something has changed, for logs and pipes."""
+
+    def __init__(self, say: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> None:
+        self.say = say
+        self.clock = clock
+        self.last: tuple[str, int] | None = None
+        self.next_at = 0.0
+        self.is_lost = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        return None
+
+    def show(self, picture: Picture) -> None:
+        """Say a line if the state has changed, or trials have ended and the last line is a while ago."""
+        sweep = picture.sweep
+        now, seen = self.clock(), (sweep.state, sweep.progress.trials_done)
+        self.is_lost = False
+        if self.last is not None and self.last[0] == sweep.state and (seen == self.last or now < self.next_at):
+            return
+        self.last, self.next_at = seen, now + LINE_SECONDS
+        self.say(" · ".join(part for part in (*headline(sweep), best_line(picture), counts_line(sweep)) if part))
+
+    def lost(self, seconds: float) -> None:
+        """Say once that the service is away."""
+        if not self.is_lost:
+            self.say(_away(seconds))
+        self.is_lost = True
+
+
+class JsonScreen:
+    """The sweep as one line of JSON whenever it has changed."""
+
+    def __init__(self) -> None:
+        self.last: SweepView | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        return None
+
+    def show(self, picture: Picture) -> None:
+        """Print the sweep, unless it is as it was."""
+        if picture.sweep != self.last:
+            print_json(picture.sweep, lines=True)
+        self.last = picture.sweep
+
+    def lost(self, seconds: float) -> None:
+        """Keep stdout for JSON: the word goes to stderr."""
+        typer.echo(_away(seconds), err=True)
+
+
+def draw(picture: Picture) -> RenderableType:
+    """The whole picture of a sweep."""
+    sweep = picture.sweep
+    progress = sweep.progress
+    bars = Table.grid(padding=(0, 1))
+    bars.add_row("trials", *_bar(progress.trials_done, progress.trials_total))
+    bars.add_row("epochs", *_bar(progress.epochs_done, progress.epochs_total))
+    counts = Text()
+    for state, count in sweep.counts.model_dump().items():
+        if count:
+            counts.append(f"{state} {count}   ", style=STATE_STYLES[state])
+    lines: list[RenderableType] = [
+        Text.assemble((sweep.name, "bold"), f"  {sweep.summary}"),
+        bars,
+        counts,
+        Text(rate_line(sweep)),
+    ]
+    if picture.best is not None:
+        lines.append(Text(best_line(picture), style="bold green"))
+    lines.extend(Text(worker_line(worker), style="dim") for worker in picture.workers)
+    return Group(*lines)
+
+
+def _bar(done: int, total: int | None) -> tuple[RenderableType, str]:
+    bar = ProgressBar(total=total, completed=min(done, total) if total else done, width=BAR_WIDTH, pulse=total is None)
+    return bar, f"{done}/{total if total is not None else '?'}"
+
+
+def headline(sweep: SweepView) -> tuple[str, ...]:
+    """Name, state, progress and rate."""
+    progress = sweep.progress
+    total = "?" if progress.trials_total is None else str(progress.trials_total)
+    return (f"{sweep.name}: {sweep.summary}", f"{progress.trials_done}/{total} trials", rate_line(sweep))
+
+
+def rate_line(sweep: SweepView) -> str:
+    """Trials per hour and the time that is left, as far as they are known."""
+    progress = sweep.progress
+    if not progress.epochs_per_second:
+        return ""
+    parts = []
+    if progress.trials_done and progress.epochs_done:
+        epochs_per_trial = progress.epochs_done / progress.trials_done
+        parts.append(f"{progress.epochs_per_second * SECONDS_PER_HOUR / epochs_per_trial:.0f} trials/h")
+    parts.append(f"{progress.epochs_per_second:.2g} epochs/s")
+    if progress.eta_seconds is not None:
+        parts.append(f"about {duration(progress.eta_seconds)} left")
+    return ", ".join(parts)
+
+
+def counts_line(sweep: SweepView) -> str:
+    """How many trials are in each state, zeros left out."""
+    return ", ".join(f"{state} {count}" for state, count in sweep.counts.model_dump().items() if count)
+
+
+def best_line(picture: Picture) -> str:
+    """The best value so far and the parameters that were searched for it."""
+    best, sweep = picture.best, picture.sweep
+    if best is None or best.objective is None:
+        return ""
+    searched = [name for name in searched_in(sweep) if getattr(best.parameters, name, None) is not None]
+    values = ", ".join(f"{name} {parameter(getattr(best.parameters, name))}" for name in searched)
+    return f"best {sweep.metric.name} {number(best.objective)} (trial {best.number}: {values})"
+
+
+def searched_in(sweep: SweepView) -> list[str]:
+    """Names of the parameters that the sweep searches, by its resolved file."""
+    parameters = sweep.resolved.get("parameters", {})
+    return [name for name, spec in parameters.items() if isinstance(spec, dict) and "value" not in spec]
+
+
+def worker_line(worker: WorkerView) -> str:
+    """One worker: where, on what, what it does."""
+    return f"worker {worker.host} · {worker.device} · {worker.phase} · {worker.slots_filled}/{worker.n_slots} slots"
+
+
+def _away(seconds: float) -> str:
+    return f"The service does not answer ({duration(seconds)}); trying again. The sweep is safe."

@@ -1,0 +1,96 @@
+"""What `show` prints of a sweep, and of a trial with its epochs and gradients."""
+
+from collections.abc import Sequence
+
+from gradsweep.cli.output import console, table
+from gradsweep.cli.progress import counts_line, rate_line
+from gradsweep.cli.wording import duration, number, parameter, trial_fate
+from service.wire.sweeps import EpochView, LayerView, SweepView, TrialView
+
+SHOWN_EPOCHS = 20
+
+
+def print_sweep(sweep: SweepView) -> None:
+    """Print what a sweep is, how far it is, and what it searches; defaulted values are marked."""
+    progress = sweep.progress
+    rows = [
+        ("id", sweep.id),
+        ("state", sweep.summary),
+        ("trials", f"{progress.trials_done} of {progress.trials_total or '?'} ({counts_line(sweep) or 'none yet'})"),
+        ("rate", rate_line(sweep) or "not known"),
+        ("best", "none yet" if sweep.best is None else f"{number(sweep.best.objective)} (trial {sweep.best.number})"),
+        ("metric", f"{sweep.metric.direction} {sweep.metric.name} of the {sweep.metric.at} epoch"),
+        ("method", f"{sweep.method}, seed {sweep.seed}, at most {sweep.max_parallel} trials at once"),
+        ("data set", sweep.dataset),
+        *(("warning", warning) for warning in sweep.warnings),
+    ]
+    screen = console()
+    screen.print(table(sweep.name, ("", ""), rows))
+    parameters = sweep.resolved.get("parameters", {})
+    defaulted = set(sweep.defaulted)
+    listed = [
+        (name, _spec(spec), "default" if defaulted & {name, f"parameters.{name}"} else "")
+        for name, spec in parameters.items()
+    ]
+    screen.print(table("parameters", ("", "", ""), listed))
+
+
+def _spec(spec: object) -> str:
+    if not isinstance(spec, dict):
+        return parameter(spec)
+    if set(spec) == {"value"}:
+        return parameter(spec["value"])
+    if set(spec) == {"values"}:
+        return " | ".join(parameter(value) for value in spec["values"])
+    return ", ".join(f"{key} {parameter(value)}" for key, value in spec.items())
+
+
+def print_trial(trial: TrialView, epochs: Sequence[EpochView], layers: Sequence[LayerView]) -> None:
+    """Print a trial's fate, parameters, learning curve and the gradients of its last epoch."""
+    screen = console()
+    rows = [
+        ("id", trial.id),
+        ("state", trial_fate(trial) + (f" ({trial.prune_detail})" if trial.prune_detail else "")),
+        ("objective", number(trial.objective)),
+        ("test accuracy", number(trial.test_accuracy)),
+        ("attempt", f"{trial.attempt}, lives lost {trial.lost}"),
+        ("time", duration(trial.wall_seconds)),
+    ]
+    if trial.failure is not None:
+        rows.append(("failure", f"{trial.failure.type or trial.failure.kind}: {trial.failure.message or ''}"))
+    screen.print(table(f"trial {trial.number}", ("", ""), rows))
+    listed = [(name, parameter(value)) for name, value in trial.parameters]
+    screen.print(table("parameters", ("", ""), listed))
+    curve = [
+        (
+            str(epoch.epoch),
+            *(number(value) for value in (epoch.train_loss, epoch.train_accuracy, epoch.val_loss, epoch.val_accuracy)),
+            number(epoch.global_norm_mean),
+        )
+        for epoch in epochs[-SHOWN_EPOCHS:]
+    ]
+    columns = ("epoch", "train loss", "train acc.", "val loss", "val acc.", "gradient norm")
+    screen.print(table("epochs (0 is the probe before the first update)", columns, curve, numeric=len(columns)))
+    if trial.failure is not None and trial.failure.traceback:
+        screen.print(trial.failure.traceback)
+    print_gradients(layers)
+
+
+def print_gradients(layers: Sequence[LayerView]) -> None:
+    """Print the gradients of the last epoch, the layer nearest to the input first."""
+    if not layers:
+        return
+    last = max(layer.epoch for layer in layers)
+    rows = [
+        (
+            str(layer.layer),
+            *(number(value) for value in (layer.grad_rms_median, layer.grad_norm_mean, layer.update_ratio_median)),
+            number(layer.weight_norm),
+            str(layer.nonfinite_entries or ""),
+        )
+        for layer in layers
+        if layer.epoch == last
+    ]
+    columns = ("layer", "gradient rms", "gradient norm", "update ratio", "weight norm", "not finite")
+    title = f"gradients of epoch {last} (layer 1 is the nearest to the input)"
+    console().print(table(title, columns, rows, numeric=len(columns)))

@@ -1,0 +1,59 @@
+"""How values are put into words: numbers, durations, parameters, the fate of a trial."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from service.wire.parameters import Parameters
+from service.wire.sweeps import TrialView
+
+SECONDS_PER_MINUTE, SECONDS_PER_HOUR = 60, 3600
+
+
+def number(value: float | None) -> str:
+    """A number with four significant digits; an empty cell for none."""
+    return "" if value is None else f"{value:.4g}"
+
+
+def duration(seconds: float | None) -> str:
+    """A duration as one reads a clock: 45 s, 3 min 20 s, 2 h 5 min; a question mark when nobody knows."""
+    if seconds is None:
+        return "?"
+    whole = round(seconds)
+    if whole < SECONDS_PER_MINUTE:
+        return f"{whole} s"
+    if whole < SECONDS_PER_HOUR:
+        minutes, rest = divmod(whole, SECONDS_PER_MINUTE)
+        return f"{minutes} min {rest} s"
+    hours, rest = divmod(whole, SECONDS_PER_HOUR)
+    return f"{hours} h {rest // SECONDS_PER_MINUTE} min"
+
+
+def parameter(value: Any) -> str:
+    """One parameter's value as the sweep file would have it."""
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return number(value)
+        case list() | tuple():
+            return "-".join(str(inner) for inner in value)
+        case _:
+            return str(value)
+
+
+def searched_names(parameters: Sequence[Parameters]) -> list[str]:
+    """Names of the parameters that are not the same in all of these assignments, in the order of the wire."""
+    return [
+        name for name in Parameters.model_fields if len({getattr(assignment, name) for assignment in parameters}) > 1
+    ]
+
+
+def trial_fate(trial: TrialView) -> str:
+    """A trial's state with its reason."""
+    if trial.prune_reason is not None:
+        return f"{trial.state}: {trial.prune_reason}"
+    if trial.failure is not None:
+        return f"{trial.state}: {trial.failure.kind}"
+    return trial.state
