@@ -121,3 +121,14 @@ class MetricAt(StrEnum):
 
     LAST = "last"
     BEST = "best"
+
+
+class Verdict(StrEnum):
+    """What a trial's gradients did; the first that holds, in this order (docs/gradients.md)."""
+
+    NONFINITE = "nonfinite"
+    EXPLODING = "exploding"
+    DEAD = "dead"
+    VANISHING = "vanishing"
+    UNSTEADY = "unsteady"
+    STABLE = "stable"
