@@ -32,7 +32,7 @@ DEMO_SWEEP: dict[str, Any] = {
     "early_terminate": {"type": "hyperband", "min_iter": 1, "eta": 3},
     "seed": 7,
     "parameters": {
-        "learning_rate": {"distribution": "log_uniform_values", "min": 1e-4, "max": 3.0},
+        "learning_rate": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1.0},
         "optimizer": {"values": ["sgd", "adam", "rmsprop"]},
         "normalization": {"values": ["none", "batch", "layer"]},
         "dropout": {"min": 0.0, "max": 0.5},

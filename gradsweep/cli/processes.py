@@ -109,7 +109,7 @@ def worker(
     leave_with_stdin: LeaveWithStdin = False,
 ) -> None:
     """Start a worker: it trains what the service has to train, until it is told to end."""
-    from worker.main import run as run_worker
+    from worker.main import run_worker
 
     from worker.settings import WorkerSettings
 

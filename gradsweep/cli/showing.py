@@ -29,7 +29,7 @@ def print_sweep(sweep: SweepView) -> None:
     parameters = sweep.resolved.get("parameters", {})
     defaulted = set(sweep.defaulted)
     listed = [
-        (name, _spec(spec), "default" if defaulted & {name, f"parameters.{name}"} else "")
+        (name, _spec(spec), "default" if f"/parameters/{name}" in defaulted else "")
         for name, spec in parameters.items()
     ]
     screen.print(table("parameters", ("", "", ""), listed))

@@ -1,0 +1,110 @@
+"""The three screens: what they show of a picture, and when they keep quiet."""
+
+import io
+import json
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console
+
+from gradsweep.cli.following import Picture
+from gradsweep.cli.progress import JsonScreen, LineScreen, LiveScreen, draw, make_screen
+from service.wire.sweeps import SweepView, TrialView, WorkerView
+
+
+def plain_console() -> Console:
+    return Console(file=io.StringIO(), width=120, highlight=False)
+
+
+@pytest.fixture
+def picture(
+    make_sweep: Callable[..., SweepView], make_trial: Callable[..., TrialView], worker_view: WorkerView
+) -> Picture:
+    return Picture(make_sweep(), make_trial(), (worker_view,))
+
+
+def test_the_picture_holds_all_one_wants_to_know(picture: Picture) -> None:
+    console = plain_console()
+    console.print(draw(picture))
+    shown = console.file.getvalue()
+    for words in (
+        "first  running",
+        "4/8",
+        "20/40",
+        "completed 3",
+        "pruned 1",
+        "360 trials/h, 0.5 epochs/s, about 40 s left",
+        "best val_accuracy 0.9512 (trial 3: learning_rate 0.01, optimizer adam)",
+        "worker box · 2 CPU cores · training · 1/4 slots",
+    ):
+        assert words in shown
+
+
+def test_names_are_text_and_never_markup(make_sweep: Callable[..., SweepView]) -> None:
+    console = plain_console()
+    console.print(draw(Picture(make_sweep(name="[red]odd[/red]"), None, ())))
+    assert "[red]odd[/red]" in console.file.getvalue()
+
+
+def test_a_picture_without_totals_rates_or_best(make_sweep: Callable[..., SweepView]) -> None:
+    progress = {
+        "trials_done": 0,
+        "trials_total": None,
+        "epochs_done": 0,
+        "epochs_total": None,
+        "epochs_per_second": None,
+        "eta_seconds": None,
+    }
+    console = plain_console()
+    console.print(draw(Picture(make_sweep(progress=progress, best=None), None, ())))
+    assert console.file.getvalue().count("0/?") == 2
+    assert "best" not in console.file.getvalue()
+
+
+def test_lines_tell_changes_only(make_sweep: Callable[..., SweepView]) -> None:
+    lines: list[str] = []
+    now = [0.0]
+    screen = LineScreen(lines.append, lambda: now[0])
+    four, five = make_sweep(), make_sweep(progress={**make_sweep().progress.model_dump(), "trials_done": 5})
+    for sweep, seconds in ((four, 0), (four, 10), (five, 1), (five, 10), (make_sweep(state="completed"), 10)):
+        now[0] = float(seconds)
+        screen.show(Picture(sweep, None, ()))
+    assert [line.split(" · ")[1] for line in lines] == ["4/8 trials", "5/8 trials", "4/8 trials"]
+
+
+def test_lines_tell_once_that_the_service_is_away(picture: Picture) -> None:
+    lines: list[str] = []
+    screen = LineScreen(lines.append, lambda: 0.0)
+    screen.lost(1.0)
+    screen.lost(2.0)
+    assert len(lines) == 1
+    assert "The sweep is safe" in lines[0]
+
+
+def test_json_lines_are_sweeps_and_come_when_something_changed(
+    picture: Picture, make_sweep: Callable[..., SweepView], capsys: pytest.CaptureFixture[str]
+) -> None:
+    screen = JsonScreen()
+    for shown in (picture, picture, Picture(make_sweep(state="completed"), None, ())):
+        screen.show(shown)
+    screen.lost(3.0)
+    captured = capsys.readouterr()
+    assert [json.loads(line)["state"] for line in captured.out.splitlines()] == ["running", "completed"]
+    assert "does not answer" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("terminal", "as_json", "kind"),
+    [(True, False, LiveScreen), (False, False, LineScreen), (True, True, JsonScreen), (False, True, JsonScreen)],
+)
+def test_the_screen_suits_the_output(terminal: bool, as_json: bool, kind: type) -> None:
+    console = Console(file=io.StringIO(), force_terminal=terminal)
+    assert isinstance(make_screen(console, as_json=as_json), kind)
+
+
+def test_the_live_screen_leaves_the_last_picture(picture: Picture) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    with LiveScreen(console) as screen:
+        screen.lost(3.0)
+        screen.show(picture)
+    assert "best val_accuracy 0.9512" in console.file.getvalue()
