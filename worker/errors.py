@@ -5,7 +5,14 @@ WorkerError
 │   ├── DatasetNotFound     no file, no network: says where to put the file
 │   └── DatasetInvalid      shapes, labels or values are not usable
 ├── OutOfDeviceMemory       the bank does not fit; the loop halves it and goes on
-└── TrialError              one trial cannot be trained; its neighbours can
+├── TrialError              one trial cannot be trained; its neighbours can
+├── TrainerUnavailable      this installation cannot train at all
+├── SpoolFolderInUse        no folder for the spool can be had
+├── ServiceAway             no answer, or "not now": the same request may succeed later
+└── RequestRefused          the service read the request and said no
+    ├── LeaseUnknown        there is no such lease
+    ├── NotAllowed          the token is missing, wrong, or not enough
+    └── ProtocolNotServed   worker and service are of versions that do not match
 """
 
 
@@ -31,3 +38,41 @@ class OutOfDeviceMemory(WorkerError):
 
 class TrialError(WorkerError):
     """One trial cannot be trained as asked."""
+
+
+class TrainerUnavailable(WorkerError):
+    """This installation cannot train at all: no trial is at fault."""
+
+
+class SpoolFolderInUse(WorkerError):
+    """Every folder that this worker could use is locked by another one, or cannot be written."""
+
+
+class ServiceAway(WorkerError):
+    """The service cannot be reached, or cannot answer now; nothing is known about the request's effect."""
+
+
+class RequestRefused(WorkerError):
+    """The service read the request and refused it; sending it again would be refused again.
+
+    Args:
+        status: The HTTP status.
+        detail: What the service said.
+    """
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(f"{detail} (HTTP {status})")
+        self.status = status
+        self.detail = detail
+
+
+class LeaseUnknown(RequestRefused):
+    """The service knows no such lease, or has ended it."""
+
+
+class NotAllowed(RequestRefused):
+    """The service wants another token."""
+
+
+class ProtocolNotServed(RequestRefused):
+    """The service does not speak this worker's version of the protocol."""

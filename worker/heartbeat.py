@@ -1,0 +1,184 @@
+"""Lease renewal from a thread of its own, so that a long epoch loses no lease, and a hung one does.
+
+The loop says in a `Pulse` what it is doing; the thread sends it, keeps what the service answers as `News` for the
+loop to read at the epoch's end, and ends the process if training makes no progress or a drain takes too long.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from service.wire.leases import HeartbeatAnswer, HeartbeatRequest, Phase
+from worker.errors import LeaseUnknown, RequestRefused, ServiceAway
+
+EXIT_DRAINED = 0
+EXIT_STALLED = 70
+
+Fence = tuple[str, int]
+"""(trial_id, attempt): what every word about a trial carries."""
+
+
+@dataclass(slots=True)
+class Pulse:
+    """What the loop is doing. Fields are replaced whole, never changed in place: the thread reads them any time.
+
+    `steps` may be called from the thread. `compiling_from` is its value when a program was last put to work: it is
+    compiling until it has made a step.
+    """
+
+    phase: Phase = "starting"
+    lease_id: str | None = None
+    held: frozenset[Fence] = frozenset()
+    interval_seconds: float = 15.0
+    steps: Callable[[], int] = int
+    compiling_from: int | None = None
+    drain_until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What the service said about the trials held."""
+
+    gone: frozenset[Fence] = frozenset()
+    stop: frozenset[str] = frozenset()
+    lost_lease: str | None = None
+
+
+@dataclass(slots=True)
+class _Progress:
+    """When the worker was last seen to get on."""
+
+    seen: tuple[Phase, int] = ("starting", 0)
+    at: float = field(default=0.0)
+
+
+class Heartbeat:
+    """Renews the lease that the pulse names.
+
+    Args:
+        send: Sends one heartbeat for a lease.
+        pulse: Written by the loop.
+        clock: Monotonic seconds.
+        exit_process: Ends the process at once with a code; a trainer that hangs cannot be joined.
+        give_back: Hands the lease back when a drain takes too long.
+        stall_timeout_seconds: Without a step for so long, training has hung.
+    """
+
+    def __init__(
+        self,
+        *,
+        send: Callable[[str, HeartbeatRequest], HeartbeatAnswer],
+        pulse: Pulse,
+        clock: Callable[[], float],
+        exit_process: Callable[[int], None],
+        give_back: Callable[[], None],
+        stall_timeout_seconds: float,
+        log: logging.Logger,
+    ) -> None:
+        self._send = send
+        self._pulse = pulse
+        self._clock = clock
+        self._exit_process = exit_process
+        self._give_back = give_back
+        self._stall_timeout = stall_timeout_seconds
+        self._log = log
+        self._progress = _Progress(at=clock())
+        self._lock = threading.Lock()  # guards _news
+        self._news = News()
+        self._closed = False
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread; returns when it has ended."""
+        self._closed = True
+        self._wake.set()
+        self._thread.join()
+
+    def wake(self) -> None:
+        """Let the thread look at the pulse now."""
+        self._wake.set()
+
+    def take_news(self) -> News:
+        """What the service has said since the last call."""
+        with self._lock:
+            news, self._news = self._news, News()
+        return news
+
+    def renew(self) -> None:
+        """Send one heartbeat, if there is a lease to renew.
+
+        Raises:
+            ServiceAway: No answer; the lease stays until the service says otherwise.
+            RequestRefused: The service refuses this worker. (A lease it does not know is news, not an error.)
+        """
+        lease_id, sent = self._pulse.lease_id, self._pulse.held
+        if lease_id is None:
+            return
+        request = HeartbeatRequest(steps_done=self._pulse.steps(), phase=self._phase(), slots_filled=len(sent))
+        try:
+            answer = self._send(lease_id, request)
+        except LeaseUnknown:
+            self._add(News(gone=sent, lost_lease=lease_id))
+            return
+        # Only a trial that was held when the heartbeat left can be missing: later ones are in no answer yet.
+        gone = frozenset(fence for fence in sent if fence[0] not in answer.held)
+        self._add(News(gone=gone, stop=frozenset(answer.stop)))
+
+    def beat(self) -> None:
+        """One round of the thread: end a hung process or a long drain, else renew the lease."""
+        if self._has_stalled():
+            self._log.critical(
+                "no training step for %.0f seconds (stall_timeout_seconds): giving up; the lease will expire and "
+                "the trials run elsewhere",
+                self._stall_timeout,
+            )
+            self._exit_process(EXIT_STALLED)
+            return
+        if self._pulse.drain_until is not None and self._clock() >= self._pulse.drain_until:
+            self._log.warning("the epoch has not ended within drain_timeout_seconds: handing the trials back now")
+            self._give_back()
+            self._exit_process(EXIT_DRAINED)
+            return
+        try:
+            self.renew()
+        except (ServiceAway, RequestRefused) as error:
+            self._log.debug("heartbeat: %s", error)  # the loop meets the same and says so once
+
+    def _run(self) -> None:
+        while not self._closed:
+            self._wake.wait(self._seconds_to_next_beat())
+            self._wake.clear()
+            if not self._closed:
+                self.beat()
+
+    def _seconds_to_next_beat(self) -> float:
+        until = self._pulse.drain_until
+        interval = self._pulse.interval_seconds
+        return interval if until is None else max(0.0, min(interval, until - self._clock()))
+
+    def _phase(self) -> Phase:
+        """The pulse's phase; training has begun once the program has made a step."""
+        pulse = self._pulse
+        has_begun = pulse.compiling_from is not None and pulse.steps() > pulse.compiling_from
+        return "training" if pulse.phase == "compiling" and has_begun else pulse.phase
+
+    def _has_stalled(self) -> bool:
+        now = self._clock()
+        seen = (self._phase(), self._pulse.steps())
+        if seen != self._progress.seen or seen[0] != "training":
+            self._progress = _Progress(seen, now)
+        return now - self._progress.at >= self._stall_timeout
+
+    def _add(self, news: News) -> None:
+        with self._lock:
+            self._news = News(
+                gone=self._news.gone | news.gone,
+                stop=self._news.stop | news.stop,
+                lost_lease=news.lost_lease or self._news.lost_lease,
+            )

@@ -1,0 +1,276 @@
+"""A worker's life: claim, train an epoch, report, obey, refill; at the end, hand back.
+
+The bank trains trials of one signature. Between two epochs its free slots are refilled with trials of the same
+signature; when it is empty it is dropped and the next claim decides which signature comes. While the service is away,
+the trials that are held train on.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from service.wire.leases import ClaimAnswer, WorkerInfo
+from worker.capacity import Capacity
+from worker.claiming import Claims, Granted
+from worker.client import Backoff
+from worker.errors import (
+    DatasetError,
+    LeaseUnknown,
+    NotAllowed,
+    ProtocolNotServed,
+    RequestRefused,
+    ServiceAway,
+    TrainerUnavailable,
+)
+from worker.heartbeat import EXIT_DRAINED, Heartbeat, News, Pulse
+from worker.outbox import Outbox
+from worker.trainer import Trainer
+from worker.workbench import Workbench
+
+EXIT_ERROR = 1
+EXIT_REFUSED = 2
+EXIT_UPGRADE = 6
+
+
+class Loop:
+    """One worker: one lease, one workbench.
+
+    Args:
+        worker: Who this is; its `datasets` are what the service may grant.
+        settle_past: Delivers and hands back what an earlier process of this folder left.
+        end_lease: Hands back all trials of a lease and ends it.
+        remember_lease: Writes the lease down for the next process.
+        clock: Monotonic seconds.
+        wait: Waits for so many seconds, or until `stop` is set.
+        stop: Set to drain.
+        poll_seconds: Longest wait between two claims without work.
+        fairness_epochs: After so many epochs a bank with a free slot asks whether another signature waits.
+    """
+
+    def __init__(
+        self,
+        *,
+        trainer: Trainer,
+        worker: WorkerInfo,
+        claims: Claims,
+        outbox: Outbox,
+        heartbeat: Heartbeat,
+        pulse: Pulse,
+        backoff: Backoff,
+        settle_past: Callable[[], None],
+        end_lease: Callable[[str], None],
+        remember_lease: Callable[[str | None], None],
+        clock: Callable[[], float],
+        wait: Callable[[float], object],
+        stop: threading.Event,
+        poll_seconds: float,
+        fairness_epochs: int,
+        log: logging.Logger,
+    ) -> None:
+        self._trainer = trainer
+        self._worker = worker
+        self._claims = claims
+        self._outbox = outbox
+        self._heartbeat = heartbeat
+        self._pulse = pulse
+        self._backoff = backoff
+        self._settle_past = settle_past
+        self._end_lease = end_lease
+        self._remember_lease = remember_lease
+        self._clock = clock
+        self._wait = wait
+        self._stop = stop
+        self._poll_seconds = poll_seconds
+        self._fairness_epochs = fairness_epochs
+        self._log = log
+
+        self._capacity = Capacity(worker.n_slots)
+        self._bench = Workbench(trainer=trainer, capacity=self._capacity, outbox=outbox, pulse=pulse, log=log)
+        self._lease_id: str | None = None
+        self._ask_again_at = clock()
+        self._free_after_claim = 0
+        self._epochs_unshared = 0  # since trials of any signature were last asked for
+        self._is_yielding = False
+
+    def run(self) -> int:
+        """Work until told to stop; returns the process's exit code."""
+        code = EXIT_DRAINED
+        try:
+            self._settle_past()
+            while not self._stop.is_set():
+                self._turn()
+        except NotAllowed as error:
+            self._log.critical("the service refuses this worker: %s. Check token_file", error)
+            code = EXIT_REFUSED
+        except ProtocolNotServed as error:
+            self._log.critical("worker and service do not match: %s. Install the service's version", error)
+            code = EXIT_UPGRADE
+        except TrainerUnavailable as error:
+            self._log.critical("this worker cannot train: %s", error)
+            code = EXIT_REFUSED
+        except Exception:  # noqa: BLE001 - whatever it was, the trials go back
+            self._log.exception("the worker has met an error of its own; its trials are handed back")
+            code = EXIT_ERROR
+        self._drain()
+        return code
+
+    def _turn(self) -> None:
+        bench = self._bench
+        bench.obey(self._outbox.flush())
+        self._hear(self._heartbeat.take_news())
+        if bench.n_held > 0:
+            self._refill()
+        else:
+            self._begin()
+        if bench.n_held == 0:
+            return
+        if self._outbox.is_full:
+            self._wait_for_room()
+        else:
+            bench.train_epoch()
+            self._epochs_unshared += 1
+
+    def _begin(self) -> None:
+        """Claim trials of any signature for an empty bank; with none, wait."""
+        self._pulse.phase = "idle"
+        self._is_yielding, self._epochs_unshared = False, 0
+        granted = self._ask(self._capacity.next_claim, None)
+        if granted is not None:
+            self._place(granted)
+            self._free_after_claim = self._bench.free_slots
+        else:
+            self._wait(max(self._ask_again_at - self._clock(), self._backoff.wait_seconds, 0.0))
+
+    def _refill(self) -> None:
+        """Claim trials of the bank's signature for its free slots; if none wait, train on with the slots empty."""
+        bench = self._bench
+        if self._is_yielding or bench.free_slots == 0 or self._capacity.is_careful(bench.signature):
+            return
+        if self._epochs_unshared >= self._fairness_epochs:
+            self._share()
+        is_time = self._clock() >= self._ask_again_at or bench.free_slots > self._free_after_claim
+        if self._is_yielding or bench.free_slots == 0 or not is_time:
+            return
+        granted = self._ask(bench.free_slots, bench.signature)
+        if granted is not None:
+            self._place(granted)
+        self._free_after_claim = bench.free_slots
+
+    def _share(self) -> None:
+        """Ask for one trial of any signature, so that a bank that is refilled for hours starves no other.
+
+        Comes one of another signature, it goes back at no cost, the bank is refilled no more, and when it is empty
+        the service decides what is next.
+        """
+        self._epochs_unshared = 0
+        granted = self._ask(1, None)
+        if granted is not None:
+            self._place(granted)
+
+    def _wait_for_room(self) -> None:
+        """The spool is full: rather than lose a report, make none until some are delivered."""
+        if self._pulse.phase != "idle":
+            self._log.error("the spool is full (spool_max_mb): training waits for the service")
+        self._pulse.phase = "idle"
+        self._wait(max(self._backoff.wait_seconds, 0.1))
+
+    def _ask(self, max_trials: int, signature: str | None) -> Granted | None:
+        """Claim trials; None if there is no answer now."""
+        if not self._outbox.is_empty or self._backoff.wait_seconds > 0:
+            return None
+        self._ask_again_at = self._clock() + self._poll_seconds
+        try:
+            answer = self._claims.ask(max_trials, worker=self._worker, lease_id=self._lease_id, signature=signature)
+        except LeaseUnknown as error:
+            self._log.warning("claim: %s", error)
+            self._lose_lease()
+            return None
+        except (NotAllowed, ProtocolNotServed):
+            raise
+        except RequestRefused as error:
+            self._log.error("the service refuses a claim: %s", error)
+            return None
+        if answer is None:
+            return None
+        self._adopt_lease(answer)
+        if answer.retry_after_ms:
+            self._ask_again_at = self._clock() + min(answer.retry_after_ms / 1000, self._poll_seconds)
+        return Granted.read(answer)
+
+    def _adopt_lease(self, answer: ClaimAnswer) -> None:
+        self._pulse.interval_seconds = answer.heartbeat_seconds
+        if answer.lease_id is None or answer.lease_id == self._lease_id:
+            return
+        if self._lease_id is not None:
+            self._lose_lease()
+        self._lease_id = self._pulse.lease_id = answer.lease_id
+        self._remember_lease(answer.lease_id)
+        self._heartbeat.wake()
+
+    def _lose_lease(self) -> None:
+        """The lease is no more, and neither are the trials under it: they run elsewhere."""
+        if self._lease_id is not None:
+            self._log.warning("lease %s has ended; %d trials run elsewhere", self._lease_id, self._bench.n_held)
+        self._bench.vacate_all()
+        self._lease_id = self._pulse.lease_id = None
+        self._remember_lease(None)
+
+    def _hear(self, news: News) -> None:
+        if news.lost_lease is not None and news.lost_lease == self._lease_id:
+            self._lose_lease()
+        self._bench.hear(news)
+
+    def _place(self, granted: Granted) -> None:
+        """Put granted trials into the bank, or hand back what does not belong there."""
+        bench = self._bench
+        if bench.n_held > 0 and granted.signature != bench.signature:
+            self._log.info("trials of another signature wait: this bank is refilled no more")
+            self._is_yielding = True
+            bench.release(granted.trials)
+            return
+        dataset_sha256 = self._load(granted.dataset, granted.dataset_sha256)
+        if dataset_sha256 is None:
+            bench.release(granted.trials)
+        elif bench.n_held > 0:
+            self._log.info("refilled %d slots", len(granted.trials))
+            bench.admit(granted)
+        else:
+            self._log.info("claimed %d trials on %s", len(granted.trials), granted.dataset)
+            bench.begin(granted, dataset_sha256)
+
+    def _load(self, dataset: str, expected_sha256: str | None) -> str | None:
+        """The hash of the data set here if it is the sweep's; else None, and it is offered no more."""
+        if self._bench.n_held == 0:
+            self._pulse.phase = "loading"
+        try:
+            here = self._trainer.load(dataset)
+        except DatasetError as error:
+            self._log.error("data set %s is offered no more: %s", dataset, error)
+        else:
+            if expected_sha256 in (None, here):
+                return here
+            self._log.error(
+                "data set %s is offered no more: its hash here is %s, the sweep's is %s. Copy the sweep's file to "
+                "this machine and start the worker again",
+                dataset,
+                here,
+                expected_sha256,
+            )
+        datasets = tuple(name for name in self._worker.datasets if name != dataset)
+        self._worker = self._worker.model_copy(update={"datasets": datasets})
+        return None
+
+    def _drain(self) -> None:
+        """Deliver what waits and hand back the trials held; if the service is away, the next process does."""
+        self._pulse.phase = "draining"
+        try:
+            self._bench.obey(self._outbox.flush(even_if_early=True))
+            if self._lease_id is not None and self._outbox.is_empty:
+                self._end_lease(self._lease_id)
+                self._remember_lease(None)
+                self._log.info("drained: %d trials handed back", self._bench.n_held)
+                self._lease_id = self._pulse.lease_id = None
+        except (ServiceAway, RequestRefused) as error:
+            self._log.debug("drain: %s", error)
+        if self._lease_id is not None or not self._outbox.is_empty:
+            self._log.warning("the service did not answer: reports stay on disk, and the next start hands back")
