@@ -1,0 +1,110 @@
+"""The trials that wait: finding them, counting them, giving them to a lease."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, func, select, update
+
+from service.database.tables import sweeps, trials
+from service.domain.batch import Candidate
+from service.domain.report import MEASURED
+from service.domain.states import SweepState, TrialState
+
+CLAIMABLE = (SweepState.QUEUED, SweepState.RUNNING)
+
+
+def _claimable(datasets: Sequence[str], now_ms: int) -> ColumnElement[bool]:
+    return (
+        (trials.c.state == TrialState.WAITING)
+        & (trials.c.not_before_ms <= now_ms)
+        & sweeps.c.state.in_(CLAIMABLE)
+        & sweeps.c.dataset.in_(datasets)
+    )
+
+
+def oldest_waiting(connection: Connection, datasets: Sequence[str], now_ms: int) -> str | None:
+    """The signature of the trial that has waited longest, among those that a worker with these data sets can train."""
+    statement = (
+        select(trials.c.signature)
+        .join(sweeps, sweeps.c.id == trials.c.sweep_id)
+        .where(_claimable(datasets, now_ms))
+        .order_by(trials.c.created_at_ms, trials.c.sweep_id, trials.c.number)
+        .limit(1)
+    )
+    signature: str | None = connection.execute(statement).scalar_one_or_none()
+    return signature
+
+
+def sweeps_with_waiting(connection: Connection, signature: str, datasets: Sequence[str], now_ms: int) -> list[str]:
+    """The sweeps that have claimable trials of a signature."""
+    statement = (
+        select(trials.c.sweep_id)
+        .join(sweeps, sweeps.c.id == trials.c.sweep_id)
+        .where(_claimable(datasets, now_ms), trials.c.signature == signature)
+        .distinct()
+    )
+    return list(connection.execute(statement).scalars())
+
+
+def waiting_trials(
+    connection: Connection, sweep_ids: Collection[str], signature: str, now_ms: int, limit: int
+) -> list[Candidate]:
+    """Claimable trials of locked sweeps, oldest first, at most `limit` of each sweep."""
+    found: list[tuple[int, str, int, Candidate]] = []
+    for sweep_id in sweep_ids:
+        statement = (
+            select(trials.c.id, trials.c.batch_limit, trials.c.created_at_ms, trials.c.number)
+            .where(
+                trials.c.sweep_id == sweep_id,
+                trials.c.signature == signature,
+                trials.c.state == TrialState.WAITING,
+                trials.c.not_before_ms <= now_ms,
+            )
+            .order_by(trials.c.created_at_ms, trials.c.number)
+            .limit(limit)
+        )
+        for row in connection.execute(statement):
+            candidate = Candidate(row.id, sweep_id, row.batch_limit)
+            found.append((row.created_at_ms, sweep_id, row.number, candidate))
+    return [candidate for *_age, candidate in sorted(found, key=lambda one: one[:3])]
+
+
+def count_active(connection: Connection, sweep_ids: Collection[str]) -> dict[str, dict[TrialState, int]]:
+    """How many trials of each sweep wait and run."""
+    counts = {sweep_id: {TrialState.WAITING: 0, TrialState.RUNNING: 0} for sweep_id in sweep_ids}
+    statement = (
+        select(trials.c.sweep_id, trials.c.state, func.count())
+        .where(trials.c.sweep_id.in_(sweep_ids), trials.c.state.in_((TrialState.WAITING, TrialState.RUNNING)))
+        .group_by(trials.c.sweep_id, trials.c.state)
+    )
+    for sweep_id, state, count in connection.execute(statement):
+        counts[sweep_id][state] = count
+    return counts
+
+
+def take_waiting(
+    connection: Connection, trial_ids: Collection[str], *, lease_id: str, revision: int, now_ms: int
+) -> Sequence[Row[Any]]:
+    """Give waiting trials of one locked sweep to a lease; the results of an earlier attempt are cleared.
+
+    Returns:
+        Full rows of the trials that were taken.
+    """
+    cleared = dict.fromkeys((*MEASURED, "epoch", "objective", "best_epoch", "test_loss", "test_accuracy"))
+    statement = (
+        update(trials)
+        .where(trials.c.id.in_(trial_ids), trials.c.state == TrialState.WAITING)
+        .values(
+            state=TrialState.RUNNING,
+            attempt=trials.c.attempt + 1,
+            lease_id=lease_id,
+            stop_requested=False,
+            wall_seconds=None,
+            device_seconds=None,
+            started_at_ms=now_ms,
+            revision=revision,
+            **cleared,
+        )
+        .returning(trials)
+    )
+    return connection.execute(statement).all()

@@ -1,0 +1,282 @@
+"""Claiming: a worker asks for trials and gets a lease for them, however often it has to ask."""
+
+import hashlib
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from service.database.attempts import insert_attempts
+from service.database.claims import StoredClaim, get_claim, insert_claim
+from service.database.engine import Database
+from service.database.leased_trials import held_by
+from service.database.leases import insert_lease, renew_if_active
+from service.database.sweeps import append_events, lock_sweeps, unended_sweeps
+from service.database.trials import parameters_from_row
+from service.database.waiting_trials import (
+    count_active,
+    oldest_waiting,
+    sweeps_with_waiting,
+    take_waiting,
+    waiting_trials,
+)
+from service.database.workers import end_quarantine, quarantined_at, see_claiming_worker
+from service.domain.batch import choose_batch, share_proposals
+from service.domain.identifiers import new_id
+from service.domain.lease import LeaseSettings, retry_after_ms
+from service.domain.states import TrialState
+from service.domain.sweep import Sweep
+from service.errors import Conflict, ProtocolTooOld
+from service.operations.settling import settle_sweep, trial_event
+from service.wire.base import PROTOCOL_VERSION
+from service.wire.leases import ClaimAnswer, ClaimRequest, Grant, Objective
+
+
+class Propose(Protocol):
+    """Has the search propose trials for a sweep and inserts them as waiting; its asking is in no transaction."""
+
+    def __call__(self, database: Database, searches: Any, sweep_id: str, n: int) -> int:
+        """How many trials were inserted."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What a transaction gave to a claim; `n_missing` trials of its signature could still be used."""
+
+    answer: ClaimAnswer | None
+    n_missing: int
+
+
+def claim(
+    database: Database,
+    searches: Any,
+    request: ClaimRequest,
+    settings: LeaseSettings,
+    *,
+    propose: Propose,
+    chance: Callable[[], float] = random.random,
+) -> ClaimAnswer:
+    """Give a worker trials of one signature under its lease, or under a new one if it names none.
+
+    Several transactions: the claimable trials are looked at first; if they are too few, the search proposes some,
+    outside any transaction; then one transaction takes the trials and stores the answer under the claim's key.
+
+    The same claim again gets the stored answer, for a day. An answer without trials binds nothing and is not
+    stored: the same claim may get trials later.
+
+    Raises:
+        Conflict: The key was used for another claim, or the lease has ended or is another worker's.
+        ProtocolTooOld: The worker speaks another protocol.
+    """
+    if request.protocol != PROTOCOL_VERSION:
+        raise ProtocolTooOld(f"the worker speaks protocol {request.protocol}, this service {PROTOCOL_VERSION}")
+    stored = _stored_answer(database, request)
+    if stored is not None:
+        return stored
+    if _is_quarantined(database, request, settings):
+        return _nothing(request, settings, chance)
+    with database.read() as connection:
+        shares = _proposals_wanted(connection, request, database.now_ms(connection))
+    for sweep_id, n in shares.items():
+        propose(database, searches, sweep_id, n)
+    try:
+        answer = _take(database, request, settings)
+    except IntegrityError:
+        # the same claim, sent twice, was faster: its answer is the answer
+        answer = _stored_answer(database, request)
+        if answer is None:
+            raise
+    return answer or _nothing(request, settings, chance)
+
+
+def _hash(request: ClaimRequest) -> str:
+    return hashlib.sha256(request.model_dump_json().encode()).hexdigest()
+
+
+def _stored_answer(database: Database, request: ClaimRequest) -> ClaimAnswer | None:
+    with database.read() as connection:
+        stored = get_claim(connection, request.claim_key)
+    if stored is None:
+        return None
+    if stored.request_hash != _hash(request):
+        raise Conflict(f"claim_key {request.claim_key} was used for another claim; make a new key for each claim")
+    return ClaimAnswer.model_validate_json(stored.answer)
+
+
+def _is_quarantined(database: Database, request: ClaimRequest, settings: LeaseSettings) -> bool:
+    """Whether the worker failed so often in a row that it gets nothing for a while."""
+    with database.read() as connection:
+        since_ms, now_ms = quarantined_at(connection, request.worker.worker_id), database.now_ms(connection)
+    if since_ms is None:
+        return False
+    with database.write() as connection:
+        see_claiming_worker(connection, request.worker, now_ms)
+        if now_ms < since_ms + settings.quarantine_seconds * 1000:
+            return True
+        end_quarantine(connection, request.worker.worker_id, settings.quarantine_after)
+    return False
+
+
+def _proposals_wanted(connection: Connection, request: ClaimRequest, now_ms: int) -> dict[str, int]:
+    """How many trials each sweep should propose, so that the claim can be filled."""
+    signature = request.signature or oldest_waiting(connection, request.worker.datasets, now_ms)
+    sweeps = [
+        sweep for sweep in unended_sweeps(connection) if sweep.may_claim and sweep.dataset in request.worker.datasets
+    ]
+    n_waiting = 0
+    if signature is not None:
+        ids = [sweep.id for sweep in sweeps]
+        n_waiting = len(waiting_trials(connection, ids, signature, now_ms, request.max_trials))
+    n_missing = request.max_trials - n_waiting
+    if n_missing <= 0:
+        return {}
+    active = {
+        sweep_id: sum(counts.values())
+        for sweep_id, counts in count_active(connection, [sweep.id for sweep in sweeps]).items()
+    }
+    return share_proposals({sweep.id: _room(sweep, active[sweep.id]) for sweep in sweeps}, active, n_missing)
+
+
+def _room(sweep: Sweep, n_active: int) -> int:
+    """How many more trials a sweep may have now."""
+    left = sweep.max_parallel if sweep.run_cap is None else sweep.run_cap - sweep.n_trials
+    return max(0, min(left, sweep.max_parallel - n_active))
+
+
+def _take(database: Database, request: ClaimRequest, settings: LeaseSettings) -> ClaimAnswer | None:
+    """Take waiting trials in one transaction; None if there are none. Renews the lease in any case."""
+    with database.write() as connection:
+        now_ms = database.now_ms(connection)
+        _renew(connection, request, now_ms + settings.lease_ms)
+        sweeps, chosen = _choose(connection, request, now_ms)
+        see_claiming_worker(connection, request.worker, now_ms)
+        if not chosen:
+            return None
+        lease_id = request.lease_id
+        if lease_id is None:
+            lease_id = new_id("lse")
+            expires_at_ms = now_ms + settings.lease_ms
+            insert_lease(connection, lease_id, request.worker.worker_id, now_ms=now_ms, expires_at_ms=expires_at_ms)
+        rows = [
+            row
+            for sweep in sweeps
+            for row in take_waiting(
+                connection,
+                [trial_id for trial_id, sweep_id in chosen.items() if sweep_id == sweep.id],
+                lease_id=lease_id,
+                revision=sweep.revision,
+                now_ms=now_ms,
+            )
+        ]
+        order = {trial_id: place for place, trial_id in enumerate(chosen)}
+        rows.sort(key=lambda row: order[row.id])
+        _tell(connection, request.worker.worker_id, sweeps, rows, lease_id=lease_id, now_ms=now_ms)
+        answer = _answer({sweep.id: sweep for sweep in sweeps}, rows, lease_id, settings)
+        insert_claim(
+            connection,
+            request.claim_key,
+            StoredClaim(_hash(request), answer.model_dump_json()),
+            worker_id=request.worker.worker_id,
+            lease_id=lease_id,
+            now_ms=now_ms,
+        )
+        return answer
+
+
+def _renew(connection: Connection, request: ClaimRequest, expires_at_ms: int) -> None:
+    if request.lease_id is None:
+        return
+    worker_id = renew_if_active(connection, request.lease_id, expires_at_ms)
+    if worker_id is None:
+        raise Conflict(f"lease {request.lease_id} has ended; claim without lease_id to get a new one")
+    if worker_id != request.worker.worker_id:
+        raise Conflict(f"lease {request.lease_id} belongs to worker {worker_id}, not to {request.worker.worker_id}")
+
+
+def _choose(connection: Connection, request: ClaimRequest, now_ms: int) -> tuple[list[Sweep], dict[str, str]]:
+    """Lock the sweeps that have suitable trials and choose from them.
+
+    Returns:
+        The locked sweeps that trials were chosen from, and for each chosen trial its sweep, in the order of choice.
+    """
+    datasets = request.worker.datasets
+    signature = request.signature or oldest_waiting(connection, datasets, now_ms)
+    if signature is None:
+        return [], {}
+    locked = lock_sweeps(connection, sweeps_with_waiting(connection, signature, datasets, now_ms))
+    sweeps = _with_same_data([sweep for sweep in locked.values() if sweep.may_claim])
+    candidates = waiting_trials(connection, list(sweeps), signature, now_ms, request.max_trials)
+    held = [] if request.lease_id is None else held_by(connection, request.lease_id)
+    counts = count_active(connection, list(sweeps))
+    chosen = choose_batch(
+        candidates,
+        {sweep_id: count[TrialState.RUNNING] for sweep_id, count in counts.items()},
+        held_limits=[trial.batch_limit for trial in held],
+        max_trials=request.max_trials,
+    )
+    sweep_of = {candidate.trial_id: candidate.sweep_id for candidate in candidates}
+    by_trial = {trial_id: sweep_of[trial_id] for trial_id in chosen}
+    used = set(by_trial.values())
+    return [sweep for sweep_id, sweep in sweeps.items() if sweep_id in used], by_trial
+
+
+def _with_same_data(sweeps: Sequence[Sweep]) -> dict[str, Sweep]:
+    """The sweeps whose data have the same hash as the oldest one's: a claim names one hash for all its trials."""
+    by_age = sorted(sweeps, key=lambda sweep: (sweep.created_at_ms, sweep.id))
+    return {sweep.id: sweep for sweep in by_age if sweep.dataset_sha256 == by_age[0].dataset_sha256}
+
+
+def _tell(
+    connection: Connection, worker_id: str, sweeps: Sequence[Sweep], rows: Sequence[Any], *, lease_id: str, now_ms: int
+) -> None:
+    """Begin the attempts, tell of them, and let the sweeps draw their conclusions."""
+    fences = [(row.id, row.attempt) for row in rows]
+    insert_attempts(connection, fences, lease_id=lease_id, worker_id=worker_id, now_ms=now_ms)
+    for sweep in sweeps:
+        started = [
+            trial_event("trial_started", row.id, row.number, attempt=row.attempt, worker_id=worker_id)
+            for row in rows
+            if row.sweep_id == sweep.id
+        ]
+        append_events(connection, sweep.id, started, now_ms)
+        settle_sweep(connection, sweep, now_ms)
+
+
+def _answer(sweeps: dict[str, Sweep], rows: Sequence[Any], lease_id: str, settings: LeaseSettings) -> ClaimAnswer:
+    first = sweeps[rows[0].sweep_id]
+    return ClaimAnswer(
+        lease_id=lease_id,
+        signature=rows[0].signature,
+        dataset=first.dataset,
+        dataset_sha256=first.dataset_sha256,
+        stream_seed=first.seed,
+        lease_seconds=settings.lease_seconds,
+        heartbeat_seconds=settings.heartbeat_seconds,
+        grants=tuple(_grant(sweeps[row.sweep_id], row) for row in rows),
+    )
+
+
+def _grant(sweep: Sweep, row: Any) -> Grant:
+    metric = sweep.metric
+    return Grant(
+        trial_id=row.id,
+        sweep_id=row.sweep_id,
+        number=row.number,
+        attempt=row.attempt,
+        seed=row.seed,
+        parameters=parameters_from_row(row),
+        objective=Objective(name=metric.name, direction=metric.direction.value, at=metric.at.value),
+    )
+
+
+def _nothing(request: ClaimRequest, settings: LeaseSettings, chance: Callable[[], float]) -> ClaimAnswer:
+    return ClaimAnswer(
+        lease_id=request.lease_id,
+        lease_seconds=settings.lease_seconds,
+        heartbeat_seconds=settings.heartbeat_seconds,
+        grants=(),
+        retry_after_ms=retry_after_ms(settings, chance()),
+    )
