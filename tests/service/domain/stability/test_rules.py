@@ -126,10 +126,15 @@ def test_imbalanced_classes_collapse_at_their_own_entropy(rows_of, parameters):
     assert first_epoch(only(Rule.COLLAPSED), rows, parameters(), class_shares=(0.5, 0.5)) is None
 
 
-@pytest.mark.parametrize(("epochs", "epoch"), [(5, 3), (10, 3), (20, 6)])
+@pytest.mark.parametrize(("epochs", "epoch"), [(5, 3), (10, 3), (11, 4), (20, 6)])
 def test_vanishing_waits_for_a_share_of_the_epochs(rows_of, parameters, epochs, epoch):
     rows = rows_of(slope=0.9, accuracy=FLAT)
     assert first_epoch(only(Rule.VANISHING), rows, parameters(epochs=epochs)) == epoch
+
+
+def test_a_gain_in_one_of_the_epochs_puts_the_vanishing_rule_off(rows_of, parameters):
+    rows = rows_of(slope=0.9, accuracy=(0.109, 0.11, 0.10, 0.1105, 0.1105, 0.1105))
+    assert first_epoch(only(Rule.VANISHING), rows, parameters()) == 5
 
 
 def test_a_nonfinite_step_is_enough_even_before_the_first_update(rows_of, parameters):

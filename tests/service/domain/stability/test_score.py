@@ -75,6 +75,12 @@ def test_the_limiting_part_is_named(canonical, fate, limiting):
     assert score(canonical[fate]).limiting == limiting
 
 
+def test_the_part_that_costs_most_limits_not_the_lowest(rows_of):
+    found = score(rows_of(slope=0.45, grad_rms=1e-7))  # depth 0.6 counts twice: 0.36; level 0.5 counts once
+    assert found.parts["depth"] > found.parts["level"]
+    assert found.limiting == "depth"
+
+
 def test_a_converged_network_is_judged_while_it_learned(canonical):
     assert score(canonical["converged"]).stability == 1
 
