@@ -8,6 +8,7 @@ ServiceError                      500  internal_error
 ├── Unauthorized                  401  unauthorized
 ├── Forbidden                     403  forbidden                wrong host or origin
 ├── NotFound                      404  not_found
+├── MethodNotAllowed              405  method_not_allowed
 ├── Conflict                      409  conflict                 an illegal transition
 ├── TooLarge                      413  too_large
 ├── UnsupportedMediaType          415  unsupported_media_type
@@ -94,6 +95,12 @@ class NotFound(ServiceError):
     """There is no such thing."""
 
     status, code, title = 404, "not_found", "Not found"
+
+
+class MethodNotAllowed(ServiceError):
+    """The path is known, but not with this method."""
+
+    status, code, title = 405, "method_not_allowed", "Not with this method"
 
 
 class Conflict(ServiceError):

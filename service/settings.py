@@ -40,7 +40,10 @@ class ServiceSettings(BaseSettings):
     reap_seconds: float = Field(5.0, gt=0, le=3_600, description="How often the service looks for expired leases.")
     max_lost: int = Field(3, ge=1, le=100, description="How often a trial may lose its worker before it has failed.")
     quarantine_after: int = Field(
-        5, ge=1, le=10_000, description="A worker that fails so many trials in a row gets no more."
+        8, ge=1, le=10_000, description="A worker that fails so many trials in a row gets none for a while."
+    )
+    quarantine_seconds: float = Field(
+        600.0, gt=0, le=86_400, description="How long that while is; one more failure then starts it again."
     )
     event_poll_seconds: float = Field(
         1.0, gt=0, le=60, description="How often event streams look for events that another process wrote."

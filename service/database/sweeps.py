@@ -58,6 +58,18 @@ def get_sweep(connection: Connection, sweep_id: str) -> Sweep | None:
     return None if row is None else sweep_from_row(row)
 
 
+def find_sweep(connection: Connection, name: str) -> Sweep | None:
+    """One sweep by its name, not locked."""
+    row = connection.execute(select(sweeps).where(sweeps.c.name == name)).one_or_none()
+    return None if row is None else sweep_from_row(row)
+
+
+def submitted_file(connection: Connection, sweep_id: str) -> str:
+    """The sweep file as it came."""
+    submitted: str = connection.execute(select(sweeps.c.submitted).where(sweeps.c.id == sweep_id)).scalar_one()
+    return submitted
+
+
 def lock_sweep(connection: Connection, sweep_id: str) -> Sweep | None:
     """Lock one sweep for a change and give it its next revision."""
     return lock_sweeps(connection, [sweep_id]).get(sweep_id)

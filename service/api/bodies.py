@@ -1,0 +1,146 @@
+"""Bodies: read up to a limit, unpacked up to the same limit, and parsed as strict JSON."""
+
+import zlib
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi.routing import APIRoute
+from pydantic_core import from_json
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import MalformedRequest, TooLarge, UnsupportedMediaType
+
+_METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+LEASE_PREFIXES = ("/v1/leases/", "/v1/claims")
+"""Routes that workers use: larger bodies, and gzip."""
+
+
+class BodyReader:
+    """Reads the body before the application does, so that no limit depends on a route that remembers it.
+
+    Args:
+        app: Gets the whole body as one message.
+        max_bytes: Largest body.
+        max_lease_bytes: Largest body on the lease routes, packed and unpacked.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int, max_lease_bytes: int) -> None:
+        self.app = app
+        self.max_bytes = max_bytes
+        self.max_lease_bytes = max_lease_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] not in _METHODS_WITH_BODY:
+            await self.app(scope, receive, send)
+            return
+        is_lease_route = scope["path"].startswith(LEASE_PREFIXES)
+        limit = self.max_lease_bytes if is_lease_route else self.max_bytes
+        headers = Headers(scope=scope)
+        body = await _read(receive, headers, limit)
+        match headers.get("content-encoding", "identity").strip().lower():
+            case "identity":
+                pass
+            case "gzip" if is_lease_route:
+                body = unpack(body, limit)
+            case encoding:
+                raise UnsupportedMediaType(
+                    f"Content-Encoding '{encoding[:40]}' is not read here; send the body "
+                    + ("plain or as gzip." if is_lease_route else "plain.")
+                )
+        is_passed_on = False
+
+        async def receive_whole() -> Message:
+            nonlocal is_passed_on
+            if is_passed_on:
+                return await receive()  # tells of the disconnect
+            is_passed_on = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self.app(scope, receive_whole, send)
+
+
+async def _read(receive: Receive, headers: Headers, limit: int) -> bytes:
+    """The body as sent; refused as soon as it is known to be too large."""
+    promised = headers.get("content-length", "")
+    if promised.isdigit() and (len(promised) > 18 or int(promised) > limit):
+        raise _too_large(limit)
+    chunks, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise MalformedRequest("The connection ended before the body did.")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+def unpack(packed: bytes, limit: int) -> bytes:
+    """Unpack gzip, never to more than `limit` bytes."""
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        body = unpacker.decompress(packed, limit + 1)
+    except zlib.error as error:
+        raise MalformedRequest(f"The body is not gzip, as Content-Encoding says: {error}.") from error
+    if len(body) > limit:
+        raise _too_large(limit)
+    if not unpacker.eof or unpacker.unused_data:
+        raise MalformedRequest("The gzip body is cut off, or something follows it.")
+    return body
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The body is larger than {limit} bytes, the limit of this route; send less, or in parts.")
+
+
+def read_json(body: bytes) -> Any:
+    """JSON as RFC 8259 has it: no NaN, no lone surrogates, nesting and digits within bounds; and no NUL.
+
+    Raises:
+        MalformedRequest: Says where the text stops being JSON.
+    """
+    try:
+        value = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise MalformedRequest(f"The body is not JSON that can be read: {error}.") from error
+    if b"\\u0000" in body and _has_nul(value):
+        raise MalformedRequest("The body holds a NUL character (\\u0000); leave it out.")
+    return value
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\x00" in value
+    if isinstance(value, dict):
+        return any(_has_nul(key) or _has_nul(inner) for key, inner in value.items())
+    return isinstance(value, list) and any(map(_has_nul, value))
+
+
+def media_type_of(request: Request) -> str:
+    """The body's media type without its parameters, in lower case."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+class _StrictRequest(Request):
+    async def json(self) -> Any:
+        return read_json(await self.body())
+
+
+class StrictRoute(APIRoute):
+    """A route whose typed body must be JSON by its Content-Type and by every letter of it."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_strictly(request: Request) -> Response:
+            if self.body_field is not None and media_type_of(request) != "application/json":
+                raise UnsupportedMediaType("The body must be JSON; send it with Content-Type: application/json.")
+            return await handle(_StrictRequest(request.scope, request.receive))
+
+        return handle_strictly

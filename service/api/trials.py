@@ -1,0 +1,69 @@
+"""One trial: look, cancel, try again."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from service.api.bodies import StrictRoute
+from service.api.context import ContextDep, TrialId
+from service.api.documenting import errors
+from service.errors import Conflict, NotFound
+from service.operations import steering
+from service.operations.reading import read_epochs, read_gradients, read_trial
+from service.wire.sweeps import EpochList, GradientList, TrialView
+
+router = APIRouter(route_class=StrictRoute, tags=["trials"])
+
+
+@router.get("/v1/trials/{trial}", operation_id="get_trial", summary="One trial", responses=errors(NotFound))
+def get(context: ContextDep, trial: TrialId) -> TrialView:
+    """Its parameters and what came of them; after a failure also the traceback."""
+    return read_trial(context.database, trial)
+
+
+@router.get(
+    "/v1/trials/{trial}/epochs", operation_id="list_epochs", summary="A trial's epochs", responses=errors(NotFound)
+)
+def epochs(context: ContextDep, trial: TrialId) -> EpochList:
+    """Those of the present attempt, in order; epoch 0 is the probe before the first update."""
+    return read_epochs(context.database, trial)
+
+
+@router.get(
+    "/v1/trials/{trial}/gradients",
+    operation_id="list_gradients",
+    summary="A trial's gradient statistics",
+    responses=errors(NotFound),
+)
+def gradients(
+    context: ContextDep,
+    trial: TrialId,
+    layer: Annotated[int | None, Query(ge=1, le=1024, description="Only this layer; 1 is nearest the input.")] = None,
+    from_epoch: Annotated[int, Query(ge=0, le=100_000, description="Only this epoch and later ones.")] = 0,
+) -> GradientList:
+    """Those of the present attempt, by epoch, then layer."""
+    return read_gradients(context.database, trial, layer=layer, from_epoch=from_epoch)
+
+
+@router.post(
+    "/v1/trials/{trial}:cancel",
+    operation_id="cancel_trial",
+    summary="Cancel a trial",
+    responses=errors(NotFound, Conflict),
+)
+def cancel(context: ContextDep, trial: TrialId) -> TrialView:
+    """At once if it waits; at the end of its epoch if it is running."""
+    steering.cancel_trial(context.database, trial)
+    return read_trial(context.database, trial)
+
+
+@router.post(
+    "/v1/trials/{trial}:retry",
+    operation_id="retry_trial",
+    summary="Let a failed or cancelled trial run again",
+    responses=errors(NotFound, Conflict),
+)
+def retry(context: ContextDep, trial: TrialId) -> TrialView:
+    """It waits for a worker again, with all its lives."""
+    steering.retry_trial(context.database, trial)
+    return read_trial(context.database, trial)

@@ -1,0 +1,117 @@
+"""Counts and sums over many rows, each in one statement however many sweeps are shown."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Row, and_, case, func, or_, select
+
+from service.database.tables import epochs, leases, sweeps, trials, workers
+from service.domain.progress import LiveWorker, StateSum
+from service.domain.states import Direction, LeaseState, SweepState, TrialState
+
+
+@dataclass(frozen=True, slots=True)
+class BestSoFar:
+    """The best completed trial of a sweep."""
+
+    trial_id: str
+    number: int
+    objective: float
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What stands beside a trial: who trains it, and which values of its last epoch were not finite."""
+
+    worker_id: str | None
+    nonfinite: Mapping[str, str]
+
+
+def state_sums(connection: Connection, sweep_ids: Collection[str]) -> dict[str, dict[TrialState, StateSum]]:
+    """Per sweep and state: trials, epochs trained, epochs planned. States without trials are left out."""
+    statement = (
+        select(
+            trials.c.sweep_id,
+            trials.c.state,
+            func.count(),
+            func.sum(func.coalesce(trials.c.epoch, 0)),
+            func.sum(trials.c.epochs),
+        )
+        .where(trials.c.sweep_id.in_(sweep_ids))
+        .group_by(trials.c.sweep_id, trials.c.state)
+    )
+    sums: dict[str, dict[TrialState, StateSum]] = {sweep_id: {} for sweep_id in sweep_ids}
+    for sweep_id, state, n_trials, done, planned in connection.execute(statement):
+        sums[sweep_id][state] = StateSum(n_trials, int(done), int(planned))
+    return sums
+
+
+def best_so_far(connection: Connection, sweep_ids: Collection[str]) -> dict[str, BestSoFar]:
+    """The best completed trial of each sweep that has one, found through the index of objectives."""
+    candidate = trials.alias("candidate")
+    is_candidate = and_(
+        candidate.c.sweep_id == sweeps.c.id,
+        candidate.c.state == TrialState.COMPLETED,
+        candidate.c.objective.is_not(None),
+    )
+    largest, smallest = (
+        select(candidate.c.id).where(is_candidate).order_by(order, candidate.c.number).limit(1).scalar_subquery()
+        for order in (candidate.c.objective.desc(), candidate.c.objective.asc())
+    )
+    chosen = case((sweeps.c.metric_direction == Direction.MAXIMIZE, largest), else_=smallest)
+    statement = (
+        select(trials.c.sweep_id, trials.c.id, trials.c.number, trials.c.objective)
+        .select_from(sweeps.join(trials, trials.c.id == chosen))
+        .where(sweeps.c.id.in_(sweep_ids))
+    )
+    return {row.sweep_id: BestSoFar(row.id, row.number, row.objective) for row in connection.execute(statement)}
+
+
+def surroundings(connection: Connection, trial_ids: Collection[str]) -> dict[str, Surroundings]:
+    """What stands beside these trials; those without anything are left out."""
+    last_epoch = and_(
+        epochs.c.trial_id == trials.c.id, epochs.c.attempt == trials.c.attempt, epochs.c.epoch == trials.c.epoch
+    )
+    statement = (
+        select(trials.c.id, leases.c.worker_id, epochs.c.nonfinite_values)
+        .select_from(
+            trials.outerjoin(leases, leases.c.id == trials.c.lease_id).outerjoin(epochs, last_epoch),
+        )
+        .where(trials.c.id.in_(trial_ids), or_(trials.c.lease_id.is_not(None), epochs.c.nonfinite_values.is_not(None)))
+    )
+    return {row.id: Surroundings(row.worker_id, row.nonfinite_values or {}) for row in connection.execute(statement)}
+
+
+def live_workers(connection: Connection, since_ms: int) -> list[LiveWorker]:
+    """Workers that were heard of since a moment and are not quarantined."""
+    statement = select(workers.c.phase, workers.c.datasets).where(
+        workers.c.last_seen_ms >= since_ms, workers.c.quarantined_at_ms.is_(None)
+    )
+    return [LiveWorker(row.phase, frozenset(row.datasets)) for row in connection.execute(statement)]
+
+
+def all_workers(connection: Connection) -> Sequence[Row[tuple[object, ...]]]:
+    """All workers, the one heard of latest first, each with the number of trials that it holds (`n_trials`)."""
+    held = (
+        select(leases.c.worker_id, func.count().label("n_trials"))
+        .select_from(leases.join(trials, trials.c.lease_id == leases.c.id))
+        .where(leases.c.state == LeaseState.ACTIVE)
+        .group_by(leases.c.worker_id)
+        .subquery()
+    )
+    statement = (
+        select(workers, func.coalesce(held.c.n_trials, 0).label("n_trials"))
+        .select_from(workers.outerjoin(held, held.c.worker_id == workers.c.id))
+        .order_by(workers.c.last_seen_ms.desc(), workers.c.id)
+        .limit(1000)
+    )
+    return connection.execute(statement).all()
+
+
+def counts_by_state(connection: Connection) -> dict[str, dict[str, int]]:
+    """How many sweeps, trials and leases are in each state, over everything."""
+    counts: dict[str, dict[str, int]] = {}
+    for table, states in ((sweeps, SweepState), (trials, TrialState), (leases, LeaseState)):
+        found = connection.execute(select(table.c.state, func.count()).group_by(table.c.state))
+        counts[table.name] = {state.value: 0 for state in states} | {state.value: count for state, count in found}
+    return counts

@@ -1,0 +1,185 @@
+"""Domain objects and rows as the REST API shows them."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from service.database.history import Event
+from service.database.overview import BestSoFar, Surroundings
+from service.domain.progress import Forecast
+from service.domain.states import TrialState, WaitingFor
+from service.domain.sweep import Sweep
+from service.domain.trial import Trial
+from service.wire.sweeps import (
+    BestView,
+    EpochView,
+    EventView,
+    FailureView,
+    LayerView,
+    MetricView,
+    Progress,
+    SweepSummary,
+    SweepView,
+    TrialCounts,
+    TrialView,
+    WorkerView,
+)
+
+_NOTHING = Surroundings(None, {})
+
+
+def moment(time_ms: int) -> datetime:
+    """A moment of the database's clock, in UTC."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC)
+
+
+def moment_or_none(time_ms: int | None) -> datetime | None:
+    """The same for a moment that may not have come."""
+    return None if time_ms is None else moment(time_ms)
+
+
+def metric_view(sweep: Sweep) -> MetricView:
+    """What the sweep ranks by."""
+    metric = sweep.metric
+    return MetricView(name=metric.name, direction=metric.direction.value, at=metric.at.value, target=metric.target)
+
+
+def sweep_summary(
+    sweep: Sweep,
+    *,
+    counts: Mapping[TrialState, int],
+    forecast: Forecast,
+    waiting: WaitingFor | None,
+    words: str,
+    best: BestSoFar | None,
+) -> SweepSummary:
+    """One sweep in a list."""
+    return SweepSummary(
+        id=sweep.id,
+        name=sweep.name,
+        state=sweep.state.value,
+        state_reason=None if sweep.state_reason is None else sweep.state_reason.value,
+        waiting_for=None if waiting is None else waiting.value,
+        summary=words,
+        method=sweep.method.value,
+        dataset=sweep.dataset,
+        metric=metric_view(sweep),
+        run_cap=sweep.run_cap,
+        max_parallel=sweep.max_parallel,
+        counts=TrialCounts(**{state.value: counts.get(state, 0) for state in TrialState}),
+        progress=Progress(
+            trials_done=forecast.trials_done,
+            trials_total=forecast.trials_total,
+            epochs_done=forecast.epochs_done,
+            epochs_total=forecast.epochs_total,
+            epochs_per_second=forecast.epochs_per_second,
+            eta_seconds=forecast.eta_seconds,
+        ),
+        best=None if best is None else BestView(trial_id=best.trial_id, number=best.number, objective=best.objective),
+        last_event=sweep.n_events,
+        created_at=moment(sweep.created_at_ms),
+        started_at=moment_or_none(sweep.started_at_ms),
+        ended_at=moment_or_none(sweep.ended_at_ms),
+    )
+
+
+def sweep_view(sweep: Sweep, summary: SweepSummary) -> SweepView:
+    """One sweep, with everything that was decided for it."""
+    definition = sweep.definition
+    return SweepView(
+        **dict(summary),
+        seed=sweep.seed,
+        resolved=definition.get("resolved", {}),
+        defaulted=tuple(definition.get("defaulted", ())),
+        warnings=tuple(definition.get("warnings", ())),
+    )
+
+
+def trial_view(trial: Trial, beside: Surroundings | None) -> TrialView:
+    """One trial."""
+    beside = beside or _NOTHING
+    failure = None
+    if trial.failure_kind is not None:
+        failure = FailureView(
+            kind=trial.failure_kind.value,
+            type=trial.failure_type,
+            message=trial.failure_message,
+            traceback=trial.failure_traceback,
+        )
+    return TrialView(
+        id=trial.id,
+        sweep_id=trial.sweep_id,
+        number=trial.number,
+        state=trial.state.value,
+        prune_reason=None if trial.prune_reason is None else trial.prune_reason.value,
+        prune_detail=trial.prune_detail,
+        failure=failure,
+        attempt=trial.attempt,
+        lost=trial.lost,
+        stop_requested=trial.stop_requested,
+        worker_id=beside.worker_id,
+        parameters=trial.parameters,
+        seed=trial.seed,
+        epoch=trial.epoch,
+        best_epoch=trial.best_epoch,
+        objective=trial.objective,
+        train_loss=trial.train_loss,
+        train_accuracy=trial.train_accuracy,
+        val_loss=trial.val_loss,
+        val_accuracy=trial.val_accuracy,
+        val_balanced_accuracy=trial.val_balanced_accuracy,
+        val_macro_f1=trial.val_macro_f1,
+        test_loss=trial.test_loss,
+        test_accuracy=trial.test_accuracy,
+        nonfinite=dict(beside.nonfinite),
+        wall_seconds=trial.wall_seconds,
+        device_seconds=trial.device_seconds,
+        created_at=moment(trial.created_at_ms),
+        started_at=moment_or_none(trial.started_at_ms),
+        ended_at=moment_or_none(trial.ended_at_ms),
+    )
+
+
+def epoch_view(row: Row[Any]) -> EpochView:
+    """One row of `epochs`."""
+    columns = dict(row._mapping)
+    return EpochView.model_validate(
+        columns
+        | {
+            "nonfinite_entries": row.nonfinite,
+            "nonfinite": row.nonfinite_values or {},
+            "reported_at": moment(row.reported_at_ms),
+        }
+    )
+
+
+def layer_view(row: Row[Any]) -> LayerView:
+    """One row of `layer_epochs`."""
+    columns = dict(row._mapping)
+    return LayerView.model_validate(
+        columns | {"nonfinite_entries": row.nonfinite, "nonfinite": row.nonfinite_values or {}}
+    )
+
+
+def event_view(event: Event) -> EventView:
+    """One event."""
+    return EventView(
+        number=event.number, kind=event.kind, at=moment(event.at_ms), trial_id=event.trial_id, body=event.body
+    )
+
+
+def worker_view(row: Row[Any], *, alive_since_ms: int) -> WorkerView:
+    """One row of `workers`, with the number of trials that it holds."""
+    columns = dict(row._mapping)
+    return WorkerView.model_validate(
+        columns
+        | {
+            "phase_since": moment(row.phase_since_ms),
+            "is_alive": row.last_seen_ms >= alive_since_ms,
+            "is_quarantined": row.quarantined_at_ms is not None,
+            "first_seen": moment(row.first_seen_ms),
+            "last_seen": moment(row.last_seen_ms),
+        }
+    )
