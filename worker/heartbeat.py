@@ -142,7 +142,7 @@ class Heartbeat:
             return
         if self._pulse.drain_until is not None and self._clock() >= self._pulse.drain_until:
             self._log.warning("the epoch has not ended within drain_timeout_seconds: handing the trials back now")
-            self._give_back()
+            self._hand_back()
             self._exit_process(EXIT_DRAINED)
             return
         try:
@@ -154,8 +154,18 @@ class Heartbeat:
         while not self._closed:
             self._wake.wait(self._seconds_to_next_beat())
             self._wake.clear()
-            if not self._closed:
+            if self._closed:
+                return
+            try:
                 self.beat()
+            except Exception:  # noqa: BLE001 - a slip here must not cost the lease
+                self._log.exception("heartbeat failed")
+
+    def _hand_back(self) -> None:
+        try:
+            self._give_back()
+        except (ServiceAway, RequestRefused) as error:
+            self._log.warning("not handed back, the lease will expire: %s", error)
 
     def _seconds_to_next_beat(self) -> float:
         until = self._pulse.drain_until

@@ -170,7 +170,7 @@ class Loop:
     def _wait_for_room(self) -> None:
         """The spool is full: rather than lose a report, make none until some are delivered."""
         if self._pulse.phase != "idle":
-            self._log.error("the spool is full (spool_max_mb): training waits for the service")
+            self._log.error("the spool takes no more (spool_max_mb, or the disk): training waits for the service")
         self._pulse.phase = "idle"
         self._wait(max(self._backoff.wait_seconds, 0.1))
 
@@ -273,4 +273,6 @@ class Loop:
         except (ServiceAway, RequestRefused) as error:
             self._log.debug("drain: %s", error)
         if self._lease_id is not None or not self._outbox.is_empty:
-            self._log.warning("the service did not answer: reports stay on disk, and the next start hands back")
+            self._log.warning(
+                "not all was delivered and handed back: reports stay on disk, and the next start does the rest"
+            )

@@ -1,5 +1,7 @@
 """The loop around a fake service and a fake bank: claim, refill, report, obey, hand back."""
 
+from dataclasses import replace
+
 import httpx
 import pytest
 
@@ -162,8 +164,6 @@ def test_values_that_are_not_finite_cross_the_wire_spelled_out(bench, service):
 
 
 def _with(row, **changes):
-    from dataclasses import replace
-
     return replace(row, **changes)
 
 
