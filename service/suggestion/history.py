@@ -1,0 +1,142 @@
+"""A sweep's trials as Optuna sees them, in step with our rows, and the part of them that a sampler reads.
+
+    ours                          Optuna's
+    waiting, running              RUNNING (the constant liar keeps parallel trials apart)
+    completed                     COMPLETE
+    pruned, cancelled with value  PRUNED with the last value before the end, at its epoch
+    pruned: diverged              PRUNED, infeasible: it teaches the sampler where not to go
+    failed, cancelled             FAIL: says nothing of the parameters, samplers pass over it
+
+Optuna's number of a trial is ours plus one: its number 0 is the trial that is being asked for.
+"""
+
+import math
+from bisect import bisect_left, insort
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as Seen
+
+from service.domain.states import Direction, TrialState
+from service.domain.trial import TrialFact
+from service.suggestion.dimensions import Dimensions
+
+N_BEST = 50
+"""Best trials that a sampler always reads. TPE models the best 25 at most, so the good side loses nothing."""
+
+N_RECENT = 450
+"""Newest finished trials that a sampler reads beside the best."""
+
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+"""Every trial's date: it teaches a sampler nothing, and equal histories should be equal."""
+
+_Rank = tuple[float, float, float, int]
+_OPEN = (TrialState.WAITING, TrialState.RUNNING)
+
+
+class History:
+    """All trials of one sweep for Optuna.
+
+    Args:
+        dimensions: The searched parameters.
+        direction: Which way the objective is better.
+        n_best: Best trials in a window.
+        n_recent: Newest finished trials in a window.
+    """
+
+    def __init__(
+        self, dimensions: Dimensions, direction: Direction, *, n_best: int = N_BEST, n_recent: int = N_RECENT
+    ) -> None:
+        self._dimensions = dimensions
+        self._sign = -1.0 if direction is Direction.MAXIMIZE else 1.0
+        self._n_best = n_best
+        self._n_recent = n_recent
+        self._trials: dict[int, FrozenTrial] = {}
+        self._ranks: dict[int, _Rank] = {}
+        self._ranked: list[_Rank] = []  # finished trials, best first
+        self._finished: list[int] = []  # their numbers, upward
+        self._open: list[int] = []  # numbers of those that wait or run, upward
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials, in the order of their numbers."""
+        return [self._trials[number] for number in sorted(self._trials)]
+
+    def take(self, facts: Iterable[TrialFact]) -> None:
+        """Learn what changed; a trial that was known is replaced."""
+        for fact in facts:
+            self._forget(fact.number)
+            trial = self._trials[fact.number] = self.seen(fact)
+            if trial.state is Seen.RUNNING:
+                insort(self._open, fact.number)
+            elif trial.state is not Seen.FAIL:
+                rank = self._rank(fact.number, trial)
+                self._ranks[fact.number] = rank
+                insort(self._ranked, rank)
+                insort(self._finished, fact.number)
+
+    def window(self) -> list[FrozenTrial]:
+        """The trials that a sampler reads: the best, the newest, and those that are open; in order of number.
+
+        It depends on what is known, not on when it became known.
+        """
+        numbers = {rank[-1] for rank in self._ranked[: self._n_best]}
+        numbers.update(self._finished[-self._n_recent :], self._open)
+        return [self._trials[number] for number in sorted(numbers)]
+
+    def _forget(self, number: int) -> None:
+        if number in self._ranks:
+            _remove(self._ranked, self._ranks.pop(number))
+            _remove(self._finished, number)
+        elif number in self._trials and self._trials[number].state is Seen.RUNNING:
+            _remove(self._open, number)
+
+    def _rank(self, number: int, trial: FrozenTrial) -> _Rank:
+        """Sorts as TPE does: completed by value, pruned by how far they came, then value, diverged last."""
+        if trial.constraints:
+            return 2.0, 0.0, 0.0, number
+        if trial.state is Seen.COMPLETE:
+            return 0.0, self._sign * float(trial.value or 0.0), 0.0, number
+        if not trial.intermediate_values:
+            return 1.0, 1.0, 0.0, number
+        epoch, value = max(trial.intermediate_values.items())
+        return 1.0, -float(epoch), self._sign * value, number
+
+    def seen(self, fact: TrialFact) -> FrozenTrial:
+        """A trial as Optuna sees it."""
+        params = self._dimensions.params(fact.parameters)
+        state, value = _state_and_value(fact)
+        trial = FrozenTrial(
+            number=fact.number + 1,
+            trial_id=fact.number + 1,
+            state=state,
+            value=value if state is Seen.COMPLETE else None,
+            datetime_start=_EPOCH,
+            datetime_complete=None if state is Seen.RUNNING else _EPOCH,
+            params=params,
+            distributions={name: self._dimensions.distributions[name] for name in params},
+            user_attrs={},
+            system_attrs={},
+            intermediate_values={fact.epoch or 0: value} if state is Seen.PRUNED and value is not None else {},
+        )
+        if state is Seen.PRUNED and (fact.diverged or fact.state is TrialState.COMPLETED):
+            trial.set_constraint("finite", 1.0)
+        return trial
+
+
+def _state_and_value(fact: TrialFact) -> tuple[Seen, float | None]:
+    value = fact.objective if fact.objective is not None and math.isfinite(fact.objective) else None
+    if fact.state in _OPEN:
+        return Seen.RUNNING, None
+    if fact.state is TrialState.COMPLETED:  # without a finite objective it ended like a diverged one
+        return (Seen.PRUNED, None) if value is None else (Seen.COMPLETE, value)
+    if fact.state is TrialState.PRUNED:
+        return Seen.PRUNED, None if fact.diverged else value
+    if fact.state is TrialState.CANCELLED and value is not None:
+        return Seen.PRUNED, value
+    return Seen.FAIL, None
+
+
+def _remove(items: list[Any], item: Any) -> None:
+    del items[bisect_left(items, item)]

@@ -1,0 +1,183 @@
+"""One search per sweep: told what became of its trials, asked for the next ones.
+
+The record is the database; a search is a brain without memory. It is rebuilt from rows after a restart and kept in
+step with them by revision, and what it suggests depends on (sweep seed, trial number, rows) alone.
+"""
+
+from collections import OrderedDict
+from collections.abc import Container, Iterator, Sequence
+from threading import Lock
+from typing import Protocol
+
+import numpy as np
+import optuna
+from optuna.trial import FrozenTrial
+
+from service.domain.parameters import config_hash
+from service.domain.space import Space
+from service.domain.states import Method, TrialState
+from service.domain.sweep import Sweep
+from service.domain.trial import TrialFact
+from service.suggestion.dimensions import Dimensions
+from service.suggestion.draws import (
+    DistinctDraws,
+    GridDraws,
+    quasi_random_coordinates,
+    random_coordinates,
+    shuffled_grid,
+)
+from service.suggestion.history import N_BEST, N_RECENT, History
+from service.suggestion.tpe import ask_tpe
+from service.wire.parameters import Parameters
+
+MAX_SEARCHES = 64
+"""Searches that a process keeps at once; an evicted one is rebuilt from rows when it is wanted again."""
+
+_TPE_TRIES = 5
+_RANDOM_TRIES = 100
+
+
+class SweepSearch(Protocol):
+    """Chooses the trials of one sweep. Safe to use from several threads."""
+
+    revision: int
+    """The sweep's revision up to which the facts are known."""
+
+    def sync(self, facts: Sequence[TrialFact], revision: int) -> None:
+        """Learn the facts that changed since `revision` of before."""
+
+    def suggest(self, numbers: Sequence[int]) -> list[Parameters]:
+        """Canonical parameters for the trials of these numbers; fewer than asked if the space is exhausted."""
+
+
+class DrawnSearch:
+    """A search that learns nothing: trial n is a function of the seed and n."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.revision = 0
+        self._draws = _draws(sweep)
+        self._lock = Lock()
+
+    def sync(self, facts: Sequence[TrialFact], revision: int) -> None:  # noqa: ARG002  # the protocol's signature
+        """Take note of the revision; the facts change nothing."""
+        self.revision = max(self.revision, revision)
+
+    def suggest(self, numbers: Sequence[int]) -> list[Parameters]:
+        """The trials of these numbers; fewer if the space holds fewer."""
+        with self._lock:
+            drawn = [self._draws.trial(number) for number in numbers]
+        return [parameters for parameters in drawn if parameters is not None]
+
+
+def _draws(sweep: Sweep) -> DistinctDraws | GridDraws:
+    space = Space.from_definition(sweep.definition["space"])
+    if sweep.method is Method.GRID:
+        return GridDraws(space, sweep.seed)
+    kind = quasi_random_coordinates if sweep.method is Method.QMC and space.names else random_coordinates
+    return DistinctDraws(space, kind(sweep.seed, len(space.names)), sweep.seed)
+
+
+class ModelSearch:
+    """A search that learns: TPE over the sweep's history.
+
+    Args:
+        sweep: What is searched, and for what.
+        n_best: Best trials that the sampler always reads.
+        n_recent: Newest finished trials that it reads beside them.
+    """
+
+    def __init__(self, sweep: Sweep, *, n_best: int = N_BEST, n_recent: int = N_RECENT) -> None:
+        self.revision = 0
+        self._seed = sweep.seed
+        self._direction = sweep.metric.direction
+        self._space = Space.from_definition(sweep.definition["space"])
+        self._dimensions = Dimensions(self._space)
+        self._history = History(self._dimensions, self._direction, n_best=n_best, n_recent=n_recent)
+        self._taken: set[str] = set()
+        self._lock = Lock()
+
+    def trials(self) -> list[FrozenTrial]:
+        """The sweep's trials as Optuna sees them, in the order of their numbers."""
+        with self._lock:
+            return self._history.trials()
+
+    def sync(self, facts: Sequence[TrialFact], revision: int) -> None:
+        """Learn the facts that changed since the revision of before."""
+        with self._lock:
+            self._history.take(facts)
+            self._taken.update(config_hash(fact.parameters) for fact in facts)
+            self.revision = max(self.revision, revision)
+
+    def suggest(self, numbers: Sequence[int]) -> list[Parameters]:
+        """What to train under these numbers, each chosen as if those before it were waiting already."""
+        suggested: list[Parameters] = []
+        with self._lock:
+            taken = set(self._taken)
+            window = self._history.window()
+            for number in numbers:
+                parameters = self._suggest_one(number, window, taken)
+                if parameters is None:
+                    break
+                suggested.append(parameters)
+                taken.add(config_hash(parameters))
+                window.append(self._history.seen(_waiting(number, parameters)))
+        return suggested
+
+    def _suggest_one(self, number: int, window: Sequence[FrozenTrial], taken: Container[str]) -> Parameters | None:
+        """A trial that was not taken yet: the model's, else a random one, else what is left of a finite space."""
+        for parameters in self._candidates(number, window):
+            if config_hash(parameters) not in taken:
+                return parameters
+        return None
+
+    def _candidates(self, number: int, window: Sequence[FrozenTrial]) -> Iterator[Parameters]:
+        for attempt in range(_TPE_TRIES):
+            params = ask_tpe(self._dimensions, self._direction, window, [self._seed, number, attempt])
+            yield self._dimensions.parameters(params)
+        generator = np.random.default_rng([self._seed, number])
+        for _ in range(_RANDOM_TRIES):
+            yield self._space.parameters(self._space.point_at(generator.random(len(self._space.names)).tolist()))
+        for index in shuffled_grid(self._space, self._seed):
+            yield self._space.parameters(self._space.distinct_point(index))
+
+
+def _waiting(number: int, parameters: Parameters) -> TrialFact:
+    return TrialFact(
+        number=number,
+        state=TrialState.WAITING,
+        parameters=parameters,
+        objective=None,
+        epoch=None,
+        diverged=False,
+        revision=0,
+    )
+
+
+class Searches:
+    """The searches of this process, one per sweep, made when first wanted; the least used are forgotten."""
+
+    def __init__(self) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would announce a study at every ask
+        self._searches: OrderedDict[str, SweepSearch] = OrderedDict()
+        self._lock = Lock()
+
+    def of(self, sweep: Sweep) -> SweepSearch:
+        """The search of a sweep; it knows nothing yet if its revision is 0."""
+        with self._lock:
+            search = self._searches.get(sweep.id)
+            if search is None:
+                search = self._searches[sweep.id] = new_search(sweep)
+            self._searches.move_to_end(sweep.id)
+            while len(self._searches) > MAX_SEARCHES:
+                self._searches.popitem(last=False)
+            return search
+
+    def forget(self, sweep_id: str) -> None:
+        """Drop the search of a sweep that is over or deleted."""
+        with self._lock:
+            self._searches.pop(sweep_id, None)
+
+
+def new_search(sweep: Sweep) -> SweepSearch:
+    """A search for this sweep's method that has seen nothing yet."""
+    return ModelSearch(sweep) if sweep.method is Method.TPE else DrawnSearch(sweep)
