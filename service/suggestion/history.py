@@ -54,6 +54,7 @@ class History:
         self._n_best = n_best
         self._n_recent = n_recent
         self._trials: dict[int, FrozenTrial] = {}
+        self._revisions: dict[int, int] = {}
         self._ranks: dict[int, _Rank] = {}
         self._ranked: list[_Rank] = []  # finished trials, best first
         self._finished: list[int] = []  # their numbers, upward
@@ -64,9 +65,12 @@ class History:
         return [self._trials[number] for number in sorted(self._trials)]
 
     def take(self, facts: Iterable[TrialFact]) -> None:
-        """Learn what changed; a trial that was known is replaced."""
+        """Learn what changed; what is older than what is known already, as after two reads at once, is passed over."""
         for fact in facts:
+            if fact.revision < self._revisions.get(fact.number, 0):
+                continue
             self._forget(fact.number)
+            self._revisions[fact.number] = fact.revision
             trial = self._trials[fact.number] = self.seen(fact)
             if trial.state is Seen.RUNNING:
                 insort(self._open, fact.number)

@@ -43,6 +43,9 @@ class SweepSearch(Protocol):
     revision: int
     """The sweep's revision up to which the facts are known."""
 
+    learns: bool
+    """Whether the facts make a difference; if not, they need not be read."""
+
     def sync(self, facts: Sequence[TrialFact], revision: int) -> None:
         """Learn the facts that changed since `revision` of before."""
 
@@ -52,6 +55,8 @@ class SweepSearch(Protocol):
 
 class DrawnSearch:
     """A search that learns nothing: trial n is a function of the seed and n."""
+
+    learns = False
 
     def __init__(self, sweep: Sweep) -> None:
         self.revision = 0
@@ -85,6 +90,8 @@ class ModelSearch:
         n_best: Best trials that the sampler always reads.
         n_recent: Newest finished trials that it reads beside them.
     """
+
+    learns = True
 
     def __init__(self, sweep: Sweep, *, n_best: int = N_BEST, n_recent: int = N_RECENT) -> None:
         self.revision = 0
