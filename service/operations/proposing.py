@@ -15,7 +15,8 @@ from service.domain.parameters import config_hash, signature
 from service.domain.states import TrialState
 from service.domain.sweep import Sweep
 from service.operations.settling import mark_exhausted, settle_sweep, trial_event
-from service.suggestion.search import Searches, SweepSearch
+from service.suggestion.search import SweepSearch
+from service.suggestion.searches import Searches
 from service.wire.parameters import Parameters
 
 _ATTEMPTS = 3

@@ -4,13 +4,11 @@ The record is the database; a search is a brain without memory. It is rebuilt fr
 step with them by revision, and what it suggests depends on (sweep seed, trial number, rows) alone.
 """
 
-from collections import OrderedDict
 from collections.abc import Container, Iterator, Sequence
 from threading import Lock
 from typing import Protocol
 
 import numpy as np
-import optuna
 from optuna.trial import FrozenTrial
 
 from service.domain.parameters import config_hash
@@ -29,9 +27,6 @@ from service.suggestion.draws import (
 from service.suggestion.history import N_BEST, N_RECENT, History
 from service.suggestion.tpe import ask_tpe
 from service.wire.parameters import Parameters
-
-MAX_SEARCHES = 64
-"""Searches that a process keeps at once; an evicted one is rebuilt from rows when it is wanted again."""
 
 _TPE_TRIES = 5
 _RANDOM_TRIES = 100
@@ -158,33 +153,3 @@ def _waiting(number: int, parameters: Parameters) -> TrialFact:
         diverged=False,
         revision=0,
     )
-
-
-class Searches:
-    """The searches of this process, one per sweep, made when first wanted; the least used are forgotten."""
-
-    def __init__(self) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would announce a study at every ask
-        self._searches: OrderedDict[str, SweepSearch] = OrderedDict()
-        self._lock = Lock()
-
-    def of(self, sweep: Sweep) -> SweepSearch:
-        """The search of a sweep; it knows nothing yet if its revision is 0."""
-        with self._lock:
-            search = self._searches.get(sweep.id)
-            if search is None:
-                search = self._searches[sweep.id] = new_search(sweep)
-            self._searches.move_to_end(sweep.id)
-            while len(self._searches) > MAX_SEARCHES:
-                self._searches.popitem(last=False)
-            return search
-
-    def forget(self, sweep_id: str) -> None:
-        """Drop the search of a sweep that is over or deleted."""
-        with self._lock:
-            self._searches.pop(sweep_id, None)
-
-
-def new_search(sweep: Sweep) -> SweepSearch:
-    """A search for this sweep's method that has seen nothing yet."""
-    return ModelSearch(sweep) if sweep.method is Method.TPE else DrawnSearch(sweep)

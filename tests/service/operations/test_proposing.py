@@ -18,7 +18,8 @@ from service.domain.trial import Trial, TrialFact
 from service.operations.proposing import propose_trials
 from service.operations.steering import pause_sweep
 from service.operations.submitting import submit_sweep
-from service.suggestion.search import Searches, SweepSearch
+from service.suggestion.search import SweepSearch
+from service.suggestion.searches import Searches
 from service.wire.parameters import Parameters
 
 SMALL = {"learning_rate": {"values": [0.1, 0.01, 0.001]}, "optimizer": {"values": ["adam", "sgd"]}}
