@@ -19,7 +19,7 @@ from service.wire.leases import (
     ReleaseRequest,
     ReportAnswer,
 )
-from worker.errors import LeaseUnknown, NotAllowed, ProtocolNotServed, RequestRefused, ServiceAway
+from worker.errors import LeaseEnded, NotAllowed, ProtocolNotServed, RequestRefused, ServiceAway
 
 COMPRESS_FROM_BYTES = 16_384
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
@@ -101,8 +101,9 @@ def _refusal(response: httpx.Response) -> ServiceAway | RequestRefused:
     kinds: dict[int, type[RequestRefused]] = {
         HTTPStatus.UNAUTHORIZED: NotAllowed,
         HTTPStatus.FORBIDDEN: NotAllowed,
-        HTTPStatus.NOT_FOUND: LeaseUnknown,
-        HTTPStatus.GONE: LeaseUnknown,
+        HTTPStatus.NOT_FOUND: LeaseEnded,
+        HTTPStatus.CONFLICT: LeaseEnded,
+        HTTPStatus.GONE: LeaseEnded,
         HTTPStatus.UPGRADE_REQUIRED: ProtocolNotServed,
     }
     return kinds.get(status, RequestRefused)(status, detail)

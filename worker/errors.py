@@ -10,7 +10,7 @@ WorkerError
 ├── SpoolFolderInUse        no folder for the spool can be had
 ├── ServiceAway             no answer, or "not now": the same request may succeed later
 └── RequestRefused          the service read the request and said no
-    ├── LeaseUnknown        there is no such lease
+    ├── LeaseEnded          there is no such lease, or it has ended
     ├── NotAllowed          the token is missing, wrong, or not enough
     └── ProtocolNotServed   worker and service are of versions that do not match
 """
@@ -66,8 +66,8 @@ class RequestRefused(WorkerError):
         self.detail = detail
 
 
-class LeaseUnknown(RequestRefused):
-    """The service knows no such lease, or has ended it."""
+class LeaseEnded(RequestRefused):
+    """The service has ended the lease, or never knew it: nothing is held under it."""
 
 
 class NotAllowed(RequestRefused):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from service.wire.leases import HeartbeatAnswer, HeartbeatRequest, Phase
-from worker.errors import LeaseUnknown, RequestRefused, ServiceAway
+from worker.errors import LeaseEnded, RequestRefused, ServiceAway
 
 EXIT_DRAINED = 0
 EXIT_STALLED = 70
@@ -86,7 +86,7 @@ class Heartbeat:
         self._progress = _Progress(at=clock())
         self._lock = threading.Lock()  # guards _news
         self._news = News()
-        self._closed = False
+        self._closed = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -96,7 +96,7 @@ class Heartbeat:
 
     def close(self) -> None:
         """End the thread; returns when it has ended."""
-        self._closed = True
+        self._closed.set()
         self._wake.set()
         self._thread.join()
 
@@ -123,7 +123,7 @@ class Heartbeat:
         request = HeartbeatRequest(steps_done=self._pulse.steps(), phase=self._phase(), slots_filled=len(sent))
         try:
             answer = self._send(lease_id, request)
-        except LeaseUnknown:
+        except LeaseEnded:
             self._add(News(gone=sent, lost_lease=lease_id))
             return
         # Only a trial that was held when the heartbeat left can be missing: later ones are in no answer yet.
@@ -151,10 +151,10 @@ class Heartbeat:
             self._log.debug("heartbeat: %s", error)  # the loop meets the same and says so once
 
     def _run(self) -> None:
-        while not self._closed:
+        while not self._closed.is_set():
             self._wake.wait(self._seconds_to_next_beat())
             self._wake.clear()
-            if self._closed:
+            if self._closed.is_set():
                 return
             try:
                 self.beat()

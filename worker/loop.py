@@ -15,7 +15,7 @@ from worker.claiming import Claims, Granted
 from worker.client import Backoff
 from worker.errors import (
     DatasetError,
-    LeaseUnknown,
+    LeaseEnded,
     NotAllowed,
     ProtocolNotServed,
     RequestRefused,
@@ -134,11 +134,7 @@ class Loop:
         """Claim trials of any signature for an empty bank; with none, wait."""
         self._pulse.phase = "idle"
         self._is_yielding, self._epochs_unshared = False, 0
-        granted = self._ask(self._capacity.next_claim, None)
-        if granted is not None:
-            self._place(granted)
-            self._free_after_claim = self._bench.free_slots
-        else:
+        if not self._fill(self._capacity.next_claim, None):
             self._wait(max(self._ask_again_at - self._clock(), self._backoff.wait_seconds, 0.0))
 
     def _refill(self) -> None:
@@ -151,10 +147,7 @@ class Loop:
         is_time = self._clock() >= self._ask_again_at or bench.free_slots > self._free_after_claim
         if self._is_yielding or bench.free_slots == 0 or not is_time:
             return
-        granted = self._ask(bench.free_slots, bench.signature)
-        if granted is not None:
-            self._place(granted)
-        self._free_after_claim = bench.free_slots
+        self._fill(bench.free_slots, bench.signature)
 
     def _share(self) -> None:
         """Ask for one trial of any signature, so that a bank that is refilled for hours starves no other.
@@ -163,9 +156,17 @@ class Loop:
         the service decides what is next.
         """
         self._epochs_unshared = 0
-        granted = self._ask(1, None)
-        if granted is not None:
-            self._place(granted)
+        self._fill(1, None)
+
+    def _fill(self, max_trials: int, signature: str | None) -> bool:
+        """Claim trials and place them; whether there were any. Where all came that were asked for, more may wait."""
+        granted = self._ask(max_trials, signature)
+        if granted is None:
+            self._free_after_claim = self._bench.free_slots
+            return False
+        self._place(granted)
+        self._free_after_claim = 0 if len(granted.trials) == max_trials else self._bench.free_slots
+        return True
 
     def _wait_for_room(self) -> None:
         """The spool is full: rather than lose a report, make none until some are delivered."""
@@ -181,9 +182,11 @@ class Loop:
         self._ask_again_at = self._clock() + self._poll_seconds
         try:
             answer = self._claims.ask(max_trials, worker=self._worker, lease_id=self._lease_id, signature=signature)
-        except LeaseUnknown as error:
+        except LeaseEnded as error:
             self._log.warning("claim: %s", error)
-            self._lose_lease()
+            if self._lease_id is not None:
+                self._lose_lease()
+                self._ask_again_at = self._clock()
             return None
         except (NotAllowed, ProtocolNotServed):
             raise
@@ -235,7 +238,7 @@ class Loop:
             self._log.info("refilled %d slots", len(granted.trials))
             bench.admit(granted)
         else:
-            self._log.info("claimed %d trials on %s", len(granted.trials), granted.dataset)
+            self._log.info("claimed %d trials of %s", len(granted.trials), ", ".join(sorted(granted.sweeps)))
             bench.begin(granted, dataset_sha256)
 
     def _load(self, dataset: str, expected_sha256: str | None) -> str | None:
@@ -266,7 +269,7 @@ class Loop:
         try:
             self._bench.obey(self._outbox.flush(even_if_early=True))
             if self._lease_id is not None and self._outbox.is_empty:
-                self._end_lease(self._lease_id)
+                self._hand_back(self._lease_id)
                 self._remember_lease(None)
                 self._log.info("drained: %d trials handed back", self._bench.n_held)
                 self._lease_id = self._pulse.lease_id = None
@@ -276,3 +279,9 @@ class Loop:
             self._log.warning(
                 "not all was delivered and handed back: reports stay on disk, and the next start does the rest"
             )
+
+    def _hand_back(self, lease_id: str) -> None:
+        try:
+            self._end_lease(lease_id)
+        except LeaseEnded as error:
+            self._log.info("%s", error)

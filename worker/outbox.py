@@ -20,7 +20,7 @@ from service.wire.leases import (
     ReportEntry,
 )
 from worker.client import Backoff
-from worker.errors import LeaseUnknown, NotAllowed, ProtocolNotServed, RequestRefused, ServiceAway
+from worker.errors import LeaseEnded, NotAllowed, ProtocolNotServed, RequestRefused, ServiceAway
 from worker.heartbeat import Fence
 from worker.spool import Spool, SpooledEntry
 
@@ -182,7 +182,7 @@ class Outbox:
             answer = self._client.report(lease_id, [entry.body for entry in batch])
         except (NotAllowed, ProtocolNotServed):
             raise
-        except LeaseUnknown as error:
+        except LeaseEnded as error:
             for entry in batch:
                 self._spool.park(entry, str(error))
                 delivery.answers.append(_gone(entry, error))
@@ -237,7 +237,7 @@ def _batches(entries: Sequence[SpooledEntry]) -> Iterator[list[SpooledEntry]]:
         yield batch
 
 
-def _gone(entry: SpooledEntry, error: LeaseUnknown) -> EntryAnswer:
+def _gone(entry: SpooledEntry, error: LeaseEnded) -> EntryAnswer:
     said = json.loads(entry.body)
     epoch = said.get("epoch", {}).get("epoch")
     return EntryAnswer(

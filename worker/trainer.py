@@ -87,16 +87,20 @@ def make_trainer(settings: WorkerSettings) -> Trainer:
     return ReferenceTrainer(settings.data_dir)
 
 
-def describe_device() -> str:
-    """What this process would train on, in a few words, without loading TensorFlow."""
-    gpus = [] if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1") else _nvidia_models()
+def describe_device(driver: Path = Path("/proc/driver/nvidia/gpus")) -> str:
+    """What this process would train on, in a few words, without loading TensorFlow.
+
+    Args:
+        driver: Where NVIDIA's driver on Linux lists its devices.
+    """
+    gpus = [] if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1") else _nvidia_models(driver)
     if gpus:
         return f"{len(gpus)} × {gpus[0]}"[:255]
     n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return f"CPU, {n_cores} cores"
 
 
-def _nvidia_models(folder: Path = Path("/proc/driver/nvidia/gpus")) -> list[str]:
+def _nvidia_models(folder: Path) -> list[str]:
     models = []
     for path in sorted(folder.glob("*/information")):
         lines = [line.partition(":")[2].strip() for line in path.read_text().splitlines() if line.startswith("Model:")]

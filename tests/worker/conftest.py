@@ -196,6 +196,9 @@ class FakeTrial:
     final: dict[str, Any] | None = None
 
 
+_ENDED = httpx.Response(409, json={"detail": "the lease has ended: it holds no trials"})
+
+
 class FakeService:
     """The lease protocol in memory."""
 
@@ -208,6 +211,7 @@ class FakeService:
         self.refuses: Callable[[ReportEntry], bool] = lambda entry: False
         self.dataset_sha256: str | None = None
         self.ended_leases: set[str] = set()
+        self.expired_leases: set[str] = set()
         self.calls: list[str] = []
         self.claims: list[ClaimRequest] = []
         self.heartbeats: list[HeartbeatRequest] = []
@@ -240,6 +244,14 @@ class FakeService:
             ids.append(trial_id)
         return ids
 
+    def expire(self, lease_id: str) -> None:
+        """What the reaper does to a lease."""
+        self.ended_leases.add(lease_id)
+        self.expired_leases.add(lease_id)
+        for trial in self.trials.values():
+            if trial.lease_id == lease_id:
+                trial.state, trial.lease_id = "waiting", None
+
     def states(self) -> Counter[str]:
         return Counter(trial.state for trial in self.trials.values())
 
@@ -261,22 +273,25 @@ class FakeService:
 
     def _answer(self, kind: str, path: str, body: bytes) -> httpx.Response:
         if kind == "claims":
-            return self._ok(self._claim(ClaimRequest.model_validate_json(body)))
+            claim = ClaimRequest.model_validate_json(body)
+            return _ENDED if claim.lease_id in self.ended_leases else self._ok(self._claim(claim))
         lease_id = path.replace(":", "/").split("/")[3]
+        if kind == "reports":
+            return self._take_report(lease_id, ReportRequest.model_validate_json(body))
         if kind == "heartbeat":
             self.heartbeats.append(HeartbeatRequest.model_validate_json(body))
-            if lease_id in self.ended_leases:
-                return httpx.Response(404, json={"detail": "no such lease"})
             held = {key: trial for key, trial in self.trials.items() if trial.lease_id == lease_id}
             stop = tuple(key for key, trial in held.items() if trial.told_to_stop)
-            return self._ok(HeartbeatAnswer(lease_seconds=60, held=tuple(held), stop=stop))
-        if kind == "reports":
-            report = ReportRequest.model_validate_json(body)
-            self.reports.append((lease_id, report))
-            if any(self.refuses(entry) for entry in report.entries):
-                return httpx.Response(422, json={"detail": "poison"})
-            return self._ok(ReportAnswer(entries=tuple(self._report(lease_id, entry) for entry in report.entries)))
-        return self._ok(self._release(lease_id, ReleaseRequest.model_validate_json(body)))
+            answer = self._ok(HeartbeatAnswer(lease_seconds=60, held=tuple(held), stop=stop))
+            return _ENDED if lease_id in self.ended_leases else answer
+        release = ReleaseRequest.model_validate_json(body)
+        return _ENDED if lease_id in self.expired_leases else self._ok(self._release(lease_id, release))
+
+    def _take_report(self, lease_id: str, report: ReportRequest) -> httpx.Response:
+        self.reports.append((lease_id, report))
+        if any(self.refuses(entry) for entry in report.entries):
+            return httpx.Response(422, json={"detail": "poison"})
+        return self._ok(ReportAnswer(entries=tuple(self._report(lease_id, entry) for entry in report.entries)))
 
     def _ok(self, answer: Any) -> httpx.Response:
         return httpx.Response(200, content=answer.model_dump_json())
@@ -291,7 +306,7 @@ class FakeService:
         signature = request.signature or (usable[0].signature if usable else None)
         chosen = [trial for trial in usable if trial.signature == signature][: request.max_trials]
         lease_id = request.lease_id
-        if lease_id is None or lease_id in self.ended_leases:
+        if lease_id is None and chosen:
             self._n_leases += 1
             lease_id = f"lse_{self._n_leases}"
         for trial in chosen:
@@ -307,7 +322,8 @@ class FakeService:
             grants=tuple(Grant(**trial.grant, attempt=trial.attempt) for trial in chosen),
             retry_after_ms=0 if chosen else self.retry_after_ms,
         )
-        self._answers[request.claim_key] = answer
+        if chosen:
+            self._answers[request.claim_key] = answer
         return answer
 
     def _report(self, lease_id: str, entry: ReportEntry) -> EntryAnswer:

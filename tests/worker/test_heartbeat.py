@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from service.wire.leases import HeartbeatAnswer
-from worker.errors import LeaseUnknown, NotAllowed, ServiceAway
+from worker.errors import LeaseEnded, NotAllowed, ServiceAway
 from worker.heartbeat import EXIT_DRAINED, EXIT_STALLED, Heartbeat, News, Pulse
 
 
@@ -106,7 +106,7 @@ def test_a_trial_claimed_while_the_heartbeat_was_under_way_is_not_gone(heartbeat
 
 
 def test_a_lease_that_the_service_does_not_know_is_news(heartbeat, line, pulse):
-    line.error = LeaseUnknown(404, "no such lease")
+    line.error = LeaseEnded(404, "no such lease")
     heartbeat.beat()
     assert heartbeat.take_news() == News(gone=pulse.held, lost_lease="lse_1")
 

@@ -303,12 +303,7 @@ def test_a_lost_report_is_sent_again(bench, service):
 
 def test_a_lease_that_ended_is_followed_by_another(bench, service):
     service.add_trials(1, epochs=3)
-
-    def reap():
-        service.ended_leases.add("lse_1")
-        service.trials["trl_0"].state, service.trials["trl_0"].lease_id = "waiting", None
-
-    bench.time.at(0.5, reap)
+    bench.time.at(0.5, lambda: service.expire("lse_1"))
     bench.time.at(0.6, bench.worker.heartbeat.beat)
     bench.run_until_idle()
     assert service.states() == {"completed": 1}
@@ -327,7 +322,26 @@ def test_a_drain_ends_the_epoch_reports_and_hands_back(bench, service):
     assert service.calls[-1] == "release"
 
 
+def test_a_lease_that_ended_between_two_claims_is_followed_by_another(bench, service):
+    service.add_trials(1, epochs=1)
+    bench.time.at(3, lambda: service.expire("lse_1"))
+    bench.time.at(3, lambda: service.add_trials(1, epochs=1))
+    bench.time.at(9, lambda: None)
+    bench.run_until_idle()
+    assert service.states() == {"completed": 2}
+    assert service.ended_leases == {"lse_1", "lse_2"}
+
+
+def test_a_drain_under_a_lease_that_ended_forgets_it(bench, service):
+    service.add_trials(1, epochs=9)
+    bench.time.at(1.5, lambda: service.expire("lse_1"))
+    bench.time.at(1.6, bench.stop.set)
+    assert bench.run() == 0
+    assert bench.folder.lease_id is None
+
+
 def test_a_drain_while_idle_ends_the_lease(bench, service):
+    service.add_trials(1, epochs=1)
     bench.run_until_idle()
     assert service.ended_leases == {"lse_1"}
 
