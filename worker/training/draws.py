@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.training.hyperparameters import Hyperparameters
+
 N_VALUES = 1 << 16
 GOLDEN_RATIO = 0x9E3779B9  # 2³²/φ, odd: spreads a counter over all bits
 STEP_STRIDE = 0xC2B2AE35
@@ -70,3 +72,8 @@ def dropout_mask(key: np.uint32, step: int, layer: int, shape: tuple[int, int], 
     """What a layer's input is multiplied by: 0 where it is dropped, else `keep_scale`. Shape (rows, n_in)."""
     draws = draws16(key, np.uint32(step), layer, shape[0] * shape[1]).reshape(shape)
     return np.where(draws >= drop_threshold(rate), keep_scale(rate), np.float32(0))
+
+
+def layer_dropout(hyperparameters: Hyperparameters, layer: int) -> float:
+    """The rate before the dense layer `layer`, counted from 1: `input_dropout` for the first, else `dropout`."""
+    return hyperparameters.input_dropout if layer == 1 else hyperparameters.dropout

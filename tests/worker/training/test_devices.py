@@ -1,0 +1,44 @@
+"""Devices by name, and what an attempt keeps of its environment."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from worker.training.devices import choose_device, describe_environment, list_devices
+
+GPUS = ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("name", "gpus", "chosen"),
+    [
+        (None, [], None),
+        (None, GPUS, "first"),
+        ("CPU", GPUS, None),
+        ("cpu:0", [], None),
+        ("GPU", GPUS, "first"),
+        ("gpu:1", GPUS, "second"),
+    ],
+)
+def test_devices_are_chosen_by_name(name, gpus, chosen):
+    assert choose_device(name, gpus) == chosen
+
+
+@pytest.mark.parametrize("name", ["GPU:2", "TPU", "GPU:x", "CPU:1", ""])
+def test_an_unknown_device_is_refused_with_those_there_are(name):
+    with pytest.raises(ValueError, match=r"there are CPU, GPU:0, GPU:1"):
+        choose_device(name, GPUS)
+
+
+def test_the_environment_names_versions_and_device():
+    environment = describe_environment().as_dict()
+    assert environment["tensorflow"] == tf.__version__
+    assert environment["keras"] == keras.__version__
+    assert environment["numpy"] == np.__version__
+    assert environment["device_kind"] in ("CPU", "GPU")
+    assert set(environment) == {"python", "numpy", "tensorflow", "keras", "device", "device_kind", "tf32"}
+
+
+def test_the_cpu_is_listed_first():
+    assert list_devices()[0].startswith("CPU: ")
