@@ -1,9 +1,10 @@
 """Bodies: read up to a limit, unpacked up to the same limit, and parsed as strict JSON."""
 
 import zlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic_core import from_json
 from starlette.datastructures import Headers
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import MalformedRequest, TooLarge, UnsupportedMediaType
+from service.errors import MalformedRequest, Problem, TooLarge, UnsupportedMediaType
 
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 LEASE_PREFIXES = ("/v1/leases/", "/v1/claims")
@@ -133,14 +134,33 @@ class _StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route whose typed body must be JSON by its Content-Type and by every letter of it."""
+    """A route that ignores nothing: no unknown name in the query, and a typed body must be JSON by every letter."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
+        known = sorted(_query_names(self.dependant))
 
         async def handle_strictly(request: Request) -> Response:
+            _refuse_unknown_names(request, known)
             if self.body_field is not None and media_type_of(request) != "application/json":
                 raise UnsupportedMediaType("The body must be JSON; send it with Content-Type: application/json.")
             return await handle(_StrictRequest(request.scope, request.receive))
 
         return handle_strictly
+
+
+def _query_names(dependant: Dependant) -> set[str]:
+    """Names that a handler and its dependencies take from the query."""
+    names = {field.alias for field in dependant.query_params}
+    return names.union(*map(_query_names, dependant.dependencies))
+
+
+def _refuse_unknown_names(request: Request, known: Sequence[str]) -> None:
+    """A misspelled filter that is ignored would answer another question than the one asked."""
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        listed = f"there are {', '.join(known)}" if known else "this route takes none"
+        raise MalformedRequest(
+            f"The query holds an unknown name: {unknown[0][:64]!r}; {listed}.",
+            [Problem(f"query/{name[:64]}", f"unknown; {listed}") for name in unknown[:10]],
+        )

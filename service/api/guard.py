@@ -1,6 +1,7 @@
 """Who may ask: the right host, no foreign page, the shared token."""
 
 import hmac
+import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -67,11 +68,13 @@ class Guard:
             raise Unauthorized("Send the shared token as 'Authorization: Bearer TOKEN'.")
 
 
-def host_name(authority: str) -> str:
-    """The name in a Host header, without port and brackets, in lower case."""
-    if authority.startswith("["):
-        return authority[1:].partition("]")[0].lower()
-    return authority.rpartition(":")[0].lower() if ":" in authority else authority.lower()
+_AUTHORITY = re.compile(r"(?:\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[^\[\]:]+))(?::[0-9]{1,5})?", re.IGNORECASE)
+
+
+def host_name(authority: str) -> str | None:
+    """The name in a Host header, without port and brackets, in lower case; None if it is none."""
+    match = _AUTHORITY.fullmatch(authority)
+    return None if match is None else (match["address"] or match["name"]).lower()
 
 
 def _is_same_origin(origin: str, host: str) -> bool:

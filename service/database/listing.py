@@ -4,7 +4,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, and_, false, not_, null, or_, select, true
+from sqlalchemy import Column, ColumnElement, Connection, Select, and_, false, literal, not_, null, or_, select, true
 
 from service.database.sweeps import sweep_from_row
 from service.database.tables import sweeps, trials
@@ -133,7 +133,8 @@ def _beyond(columns: Any, keys: Sequence[SortKey], after: Position) -> ColumnEle
 def _is_after(column: Column[Any], value: Any, *, is_descending: bool) -> ColumnElement[bool]:
     if value is None:
         return false()
-    clause = column < value if is_descending else column > value
+    bound = literal(value, column.type)  # as a plain True or False it could not be compared by size
+    clause = column < bound if is_descending else column > bound
     return or_(clause, column.is_(None)) if column.nullable else clause
 
 
