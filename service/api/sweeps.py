@@ -264,4 +264,5 @@ def cancel(context: ContextDep, sweep: SweepRef) -> SweepView:
 )
 def delete(context: ContextDep, sweep: SweepRef) -> None:
     """There is no way back."""
-    steering.delete_sweep(context.database, resolve_sweep(context.database, sweep).id)
+    deleted = steering.delete_sweep(context.database, resolve_sweep(context.database, sweep).id)
+    context.searches.forget(deleted.id)
