@@ -158,7 +158,7 @@ def final_entry(fence: Fence, kind: str = "completed", **changes: Any) -> Report
     finals: dict[str, Callable[..., Completed | Failed | Stopped]] = {
         "completed": lambda: Completed(**{"test_loss": 0.1, "test_accuracy": 0.9, "best_epoch": 1} | changes),
         "failed": lambda: Failed(**{"failure_kind": "error", "error_type": "E", "message": "broke"} | changes),
-        "stopped": lambda: Stopped(),
+        "stopped": Stopped,
     }
     return ReportEntry(trial_id=fence[0], attempt=fence[1], final=finals[kind]())
 

@@ -1,0 +1,222 @@
+"""Claiming: repeatable, fair, fenced, never more than a sweep or a batch allows."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from service.database.engine import Database
+from service.database.tables import sweeps, trials
+from service.errors import Conflict, ProtocolTooOld
+from service.wire.leases import ClaimAnswer
+
+Submit = Callable[..., Any]
+NewWorker = Callable[..., Any]
+
+
+def _set_trial(database: Database, trial_id: str, **values: Any) -> None:
+    with database.write() as connection:
+        connection.execute(update(trials).where(trials.c.id == trial_id).values(**values))
+
+
+def _set_sweep(database: Database, sweep: Any, **values: Any) -> None:
+    with database.write() as connection:
+        connection.execute(update(sweeps).where(sweeps.c.id == sweep.id).values(**values))
+
+
+def test_a_grant_says_all_that_a_worker_needs(worker: Any, submit: Submit, record: Any) -> None:
+    sweep = submit(metric={"name": "val_accuracy", "at": "best"})
+    answer = worker.send(worker.request(2))
+    assert (answer.dataset, answer.stream_seed, answer.lease_seconds, answer.heartbeat_seconds) == ("digits", 7, 60, 15)
+    first, second = answer.grants
+    assert (first.sweep_id, first.number, first.attempt, first.seed) == (sweep.id, 0, 1, 7)
+    assert first.objective.model_dump() == {"name": "val_accuracy", "direction": "maximize", "at": "best"}
+    assert first.parameters == record.trial((first.trial_id, 1)).parameters
+    assert second.parameters.learning_rate != first.parameters.learning_rate
+
+
+def test_the_same_claim_again_gets_the_same_answer(worker: Any, submit: Submit, record: Any) -> None:
+    sweep = submit()
+    request = worker.request(3)
+    answers: list[ClaimAnswer] = [worker.send(request) for _ in range(3)]
+    assert answers[0] == answers[1] == answers[2]
+    assert record.states(sweep) == ["running"] * 3
+
+
+def test_the_same_key_for_another_claim_is_a_conflict(worker: Any, submit: Submit, record: Any) -> None:
+    sweep = submit()
+    worker.send(worker.request(1, claim_key="k"))
+    with pytest.raises(Conflict, match="claim_key k was used"):
+        worker.send(worker.request(2, claim_key="k"))
+    assert record.states(sweep) == ["running"]
+
+
+def test_the_same_key_from_another_worker_is_a_conflict(new_worker: NewWorker, submit: Submit) -> None:
+    submit()
+    new_worker("w1").claim(1, claim_key="k")
+    with pytest.raises(Conflict, match="claim_key k was used"):
+        new_worker("w2").claim(1, claim_key="k")
+
+
+def test_an_answer_without_trials_binds_nothing(worker: Any, submit: Submit) -> None:
+    request = worker.request(1)
+    nothing = worker.send(request)
+    assert (nothing.grants, nothing.lease_id, nothing.retry_after_ms) == ((), None, 1000)
+    submit()
+    assert len(worker.send(request).grants) == 1
+
+
+def test_claims_add_to_the_lease(worker: Any, submit: Submit) -> None:
+    submit()
+    first, lease_id = worker.claim(2), worker.lease_id
+    second = worker.claim(2)
+    assert worker.lease_id == lease_id
+    assert worker.heartbeat().held == tuple(sorted(trial_id for trial_id, _ in first + second))
+
+
+def test_a_claim_renews_the_lease_even_if_it_gets_nothing(worker: Any, submit: Submit, clock: Any) -> None:
+    submit(run_cap=1)
+    worker.claim(1)
+    clock.advance_seconds(59)
+    assert worker.claim(1) == []
+    clock.advance_seconds(59)
+    assert len(worker.heartbeat().held) == 1
+
+
+def test_a_claim_under_an_ended_lease_is_refused(worker: Any, submit: Submit, record: Any) -> None:
+    sweep = submit()
+    worker.claim(1)
+    worker.release()
+    with pytest.raises(Conflict, match="has ended; claim without lease_id"):
+        worker.claim(1)
+    assert record.states(sweep) == ["waiting"]
+
+
+def test_a_claim_under_another_workers_lease_is_refused(new_worker: NewWorker, submit: Submit) -> None:
+    submit()
+    first = new_worker("w1")
+    first.claim(1)
+    with pytest.raises(Conflict, match="belongs to worker w1, not to w2"):
+        new_worker("w2", lease_id=first.lease_id).claim(1)
+
+
+def test_another_protocol_is_refused(worker: Any) -> None:
+    with pytest.raises(ProtocolTooOld, match="speaks protocol 2"):
+        worker.claim(1, protocol=2)
+
+
+def test_no_more_than_max_parallel_run(new_worker: NewWorker, submit: Submit, record: Any) -> None:
+    sweep = submit(max_parallel=3)
+    assert [len(new_worker(name).claim(2)) for name in ("w1", "w2", "w3")] == [2, 1, 0]
+    assert record.states(sweep) == ["running"] * 3
+
+
+def test_no_more_than_run_cap_ever(worker: Any, submit: Submit, speak: Any, record: Any) -> None:
+    sweep = submit(run_cap=2)
+    worker.report(*[speak["final"](fence) for fence in worker.claim(5)])
+    assert worker.claim(5) == []
+    assert record.sweep(sweep) == ("completed", "run_cap")
+
+
+@pytest.mark.parametrize("state", ["paused", "stopping"])
+def test_a_sweep_that_does_not_go_on_gives_nothing(worker: Any, submit: Submit, database: Database, state: str) -> None:
+    sweep = submit()
+    worker.claim(1)
+    _set_sweep(database, sweep, state=state)
+    assert worker.claim(1) == []
+
+
+def test_only_data_sets_that_the_worker_knows(new_worker: NewWorker, submit: Submit) -> None:
+    submit(dataset="mnist")
+    digits = submit()
+    grants = new_worker("w1").send(new_worker("w1").request(4)).grants
+    assert {grant.sweep_id for grant in grants} == {digits.id}
+
+
+def test_one_claim_has_one_signature_the_oldest_ones(worker: Any, submit: Submit, database: Database) -> None:
+    submit()
+    fences = worker.claim(3)
+    worker.release()
+    _set_trial(database, fences[0][0], signature="other")
+    worker.lease_id = None
+    assert worker.claim(8) == [(fences[0][0], 2)]
+    assert [trial_id for trial_id, _ in worker.claim(8)][:2] == [fences[1][0], fences[2][0]]
+
+
+def test_the_signature_asked_for(worker: Any, submit: Submit, database: Database) -> None:
+    submit(run_cap=2)
+    fences = worker.claim(2)
+    worker.release()
+    _set_trial(database, fences[1][0], signature="other")
+    worker.lease_id = None
+    assert worker.claim(8, signature="other") == [(fences[1][0], 2)]
+    assert worker.claim(8, signature="another") == []
+
+
+def test_sweeps_share_fairly(worker: Any, submit: Submit) -> None:
+    first, second = submit(), submit()
+    grants = worker.send(worker.request(6)).grants
+    counts = [sum(grant.sweep_id == sweep.id for grant in grants) for sweep in (first, second)]
+    assert counts == [3, 3]
+
+
+def test_a_batch_never_outgrows_a_member(worker: Any, submit: Submit, database: Database) -> None:
+    submit()
+    fences = worker.claim(4)
+    worker.release()
+    _set_trial(database, fences[0][0], batch_limit=2)
+    worker.lease_id = None
+    assert [trial_id for trial_id, _ in worker.claim(8)] == [fences[0][0], fences[1][0]]
+    assert worker.claim(8) == []
+
+
+def test_a_trial_that_waits_is_passed_over_until_its_time(
+    worker: Any, submit: Submit, database: Database, clock: Any
+) -> None:
+    submit(run_cap=1)
+    [(trial_id, _)] = worker.claim(1)
+    worker.release()
+    worker.lease_id = None
+    _set_trial(database, trial_id, not_before_ms=clock.time_ms + 5_000)
+    assert worker.claim(1) == []
+    clock.advance_seconds(5)
+    assert worker.claim(1) == [(trial_id, 2)]
+
+
+def test_a_new_attempt_forgets_the_last_ones_results(worker: Any, submit: Submit, speak: Any, record: Any) -> None:
+    submit(run_cap=1)
+    [fence] = worker.claim(1)
+    worker.report(speak["epoch"](fence, 1, 0.7))
+    assert record.trial(fence).objective == 0.7
+    worker.release()
+    worker.lease_id = None
+    [again] = worker.claim(1)
+    trial = record.trial(again)
+    assert (trial.attempt, trial.epoch, trial.objective, trial.val_accuracy, trial.wall_seconds) == (2,) + (None,) * 4
+    assert record.epochs(fence[0]) == [(1, 1, 0.7)]
+    assert record.attempts(fence[0]) == [(1, "released"), (2, None)]
+
+
+def test_a_worker_that_keeps_failing_gets_nothing_for_a_while(
+    worker: Any, new_worker: NewWorker, submit: Submit, speak: Any, clock: Any
+) -> None:
+    submit(run_cap=40, max_parallel=40, failure_limit=1.0)
+    worker.report(*[speak["final"](fence, "failed") for fence in worker.claim(7)])
+    assert len(worker.claim(1)) == 1
+    worker.report(*[speak["final"]((trial_id, 1), "failed") for trial_id in worker.heartbeat().held])
+    assert worker.claim(1) == []
+    assert len(new_worker("w2").claim(1)) == 1
+    clock.advance_seconds(600)
+    worker.lease_id = None
+    [fence] = worker.claim(1)
+    worker.report(speak["final"](fence, "failed"))
+    assert worker.claim(1) == []
+
+
+def test_a_success_ends_the_row_of_failures(worker: Any, submit: Submit, speak: Any) -> None:
+    submit(run_cap=40, max_parallel=40, failure_limit=1.0)
+    fences = worker.claim(15)
+    kinds = ["failed"] * 7 + ["completed"] + ["failed"] * 7
+    worker.report(*[speak["final"](fence, kind) for fence, kind in zip(fences, kinds, strict=True)])
+    assert len(worker.claim(1)) == 1
