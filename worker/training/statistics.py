@@ -20,6 +20,7 @@ Array = NDArray[np.floating]
 WINDOW_STEPS = 10
 SPIKE_FACTOR = 3.0
 ZERO_GRADIENT = 1e-12  # |g| up to which `zero_fraction` counts an element
+ZERO_FRACTION_EVERY = 64  # steps of an epoch, from its first, at which it is counted: at each would cost 5 %
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

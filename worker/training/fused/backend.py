@@ -1,0 +1,64 @@
+"""What Keras' operations lack: products with a transposed operand, compiled functions, compiled loops. TensorFlow."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import ArrayLike
+
+from worker.errors import OutOfDeviceMemory
+from worker.training.fused.layout import Tensor
+
+
+def matmul_transposed_left(a: Tensor, b: Tensor) -> Tensor:
+    """aᵀb over the last two axes, without storing aᵀ."""
+    return tf.matmul(a, b, transpose_a=True)
+
+
+def matmul_transposed_right(a: Tensor, b: Tensor) -> Tensor:
+    """abᵀ over the last two axes, without storing bᵀ."""
+    return tf.matmul(a, b, transpose_b=True)
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as one program. It is traced, and compiled, once per combination of shapes."""
+    return tf.function(function, jit_compile=True, autograph=False, reduce_retracing=False)  # type: ignore[no-any-return]
+
+
+def repeat(n_times: int, body: Callable[..., Sequence[Tensor]], state: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """state ← body(i, *state) for i = 0 … n_times - 1, inside a compiled function."""
+    _, *result = tf.while_loop(lambda i, *_: i < n_times, lambda i, *s: (i + 1, *body(i, *s)), (tf.constant(0), *state))
+    return tuple(result)
+
+
+def either(condition: Tensor, then: Callable[[], Tensor], otherwise: Callable[[], Tensor]) -> Tensor:
+    """The value of one of two branches; the other is not computed."""
+    return tf.cond(condition, then, otherwise)
+
+
+def tensor(values: ArrayLike, dtype: str | None = None) -> Tensor:
+    """A tensor on the device."""
+    return tf.convert_to_tensor(np.asarray(values, dtype=dtype))
+
+
+def with_slots(array: Tensor, slots: Sequence[int], values: ArrayLike) -> Tensor:
+    """A copy of a tensor in which these slots (the first axis) hold other values, one for each."""
+    update = tf.convert_to_tensor(np.asarray(values), dtype=array.dtype)
+    return tf.tensor_scatter_nd_update(array, [[slot] for slot in slots], update)
+
+
+def on_host(structure: Any) -> Any:
+    """The same tuples and lists with NumPy arrays for tensors; waits for the device."""
+    return tf.nest.map_structure(np.asarray, structure)
+
+
+@contextmanager
+def device_memory_errors() -> Iterator[None]:
+    """Turns the device's complaint about memory into ours, so that the caller can halve the bank."""
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        message = "the bank does not fit into the device's memory: use fewer slots"
+        raise OutOfDeviceMemory(message) from error

@@ -1,0 +1,231 @@
+"""The compiled programs of a bank: an epoch of training, the probe, evaluation. One compilation each per signature."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from keras import ops
+
+from worker.training.draws import draws16
+from worker.training.fused import records
+from worker.training.fused.backend import compiled, either, repeat
+from worker.training.fused.choices import Choices, cube, dropped_layers, network_of
+from worker.training.fused.data import Batches, Chunk
+from worker.training.fused.gradients import Network, Parameters, Passage
+from worker.training.fused.layout import Layout, Tensor, pack
+from worker.training.fused.loss import evaluation_loss, training_loss
+from worker.training.fused.normalization import BATCH, moved
+from worker.training.fused.norms import exact_norms, norms, total_norm
+from worker.training.fused.optimizers import COEFFICIENTS, Moments, updated
+from worker.training.fused.sums import FoldedSums, PlainSums
+from worker.training.statistics import ZERO_FRACTION_EVERY
+
+
+class State(NamedTuple):
+    """All that training changes, the slots in front; `norms` are those of the last step, (S, K)."""
+
+    first_kernel: Tensor
+    first_m: Tensor
+    first_v: Tensor
+    rest: Tensor
+    rest_m: Tensor
+    rest_v: Tensor
+    averages: Tensor
+    norms: Tensor
+
+    @property
+    def parameters(self) -> Parameters:
+        return Parameters(self.first_kernel, self.rest, self.averages)
+
+
+class Batch(NamedTuple):
+    """One step's rows (B, n_0) and labels (B,), the optimizers' coefficients (S,) by name, and dropout masks."""
+
+    i: Tensor
+    x: Tensor
+    y: Tensor
+    coefficients: dict[str, Tensor]
+    masks: dict[int, Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """What a program is compiled for; whatever is not here is data.
+
+    Attributes:
+        layout: The network, with the kinds that occur.
+        n_slots: S, the slots of a tile.
+        batch_size: B.
+        n_steps: T, steps of an epoch.
+        scale: What features are multiplied by.
+        dtype: float32, or float64 to compare with other programs.
+        statistics: Whether every step is measured; without, only its loss and the rows predicted right.
+        fold: Whether to sum by folding, as a CPU wants it.
+    """
+
+    layout: Layout
+    n_slots: int
+    batch_size: int
+    n_steps: int
+    scale: float
+    dtype: str = "float32"
+    statistics: bool = True
+    fold: bool = True
+
+
+class Program:
+    """The compiled functions of a signature. They are pure: state in, state out.
+
+    train(state, batches, coefficients, choices) → state, record (T, R, S); coefficients (T, K, S) as in `optimizers`
+    probe(state, chunk, choices, use_moving) → Probe; use_moving (S,): whether the slot's moving averages are used
+    evaluate(state, chunk, choices) → summed losses and confusion matrix, as in `evaluation_loss`
+    """
+
+    def __init__(self, signature: Signature) -> None:
+        self.signature = signature
+        self.n_compilations = 0
+        self.train = self._counted(self._train)
+        self.probe = self._counted(self._probe)
+        self.evaluate = self._counted(self._evaluate)
+
+    def _counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Compiled; a call that finds no program of its shapes traces the function, and so is counted."""
+
+        def traced(*arguments: Any) -> Any:
+            self.n_compilations += 1
+            return function(*arguments)
+
+        return compiled(traced)
+
+    def _train(self, state: State, batches: Batches, coefficients: Tensor, choices: Choices) -> tuple[State, Tensor]:
+        s = self.signature
+        sums = FoldedSums(batches.one) if s.fold else PlainSums()
+        network = network_of(s.layout, choices, sums, use_moving=False)
+
+        def step(i: Tensor, record: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
+            batch = Batch(
+                i,
+                ops.cast(batches.x[i], s.dtype) * s.scale,
+                batches.y[i],
+                {name: coefficients[i, j] for j, name in enumerate(COEFFICIENTS)},
+                self._masks(choices, batches.key, i),
+            )
+            after, row = self._step(network, State(*values), batch, choices)
+            return ops.slice_update(record, (i, 0, 0), row[None]), *after
+
+        n_rows = records.n_rows(s.layout) if s.statistics else 2
+        record = ops.zeros((s.n_steps, n_rows, s.n_slots), s.dtype)
+        record, *values = repeat(s.n_steps, step, (record, *state))
+        return State(*values), record
+
+    def _step(self, network: Network, state: State, batch: Batch, choices: Choices) -> tuple[State, Tensor]:
+        """One update of every slot, and the row of the record that measures it."""
+        layout, kinds, sums = self.signature.layout, self.signature.layout.kinds, network.sums
+        tape = network.forward(state.parameters, batch.x, batch.masks)
+        loss = training_loss(tape[-1].outputs, batch.y, choices, kinds)
+        gradients, _ = network.backward(state.parameters, tape, loss.d_logits)
+        gradient = gradients["kernel1"], pack(gradients, layout.parameters)
+        measures_gradient = self.signature.statistics or kinds.clipping
+        of_gradient = state.norms[:, : records.n_gradient_norms(layout)]
+        if measures_gradient:
+            of_gradient = norms(records.gradient_quantities(layout, gradient), of_gradient, sums)
+
+        c = batch.coefficients | {"active": choices["active"]}
+        if kinds.clipping:
+            c["clip"] = clip_factor(total_norm(of_gradient), choices["clip_norm"])
+        flat = {name: ops.reshape(v, (-1, 1)) for name, v in c.items()}
+        rest, rest_moments, rest_r = updated(state.rest, Moments(state.rest_m, state.rest_v), gradient[1], flat, kinds)
+        cubes = {name: cube(v) for name, v in c.items()}
+        cubes["step"] = self._after_readers(cubes["step"], gradients)
+        first, first_moments, first_r = updated(
+            state.first_kernel, Moments(state.first_m, state.first_v), gradient[0], cubes, kinds
+        )
+        averages = self._moved_averages(state.averages, tape, choices)
+        after = State(first, *first_moments, rest, *rest_moments, averages, state.norms)
+        measured = ops.stack([loss.mean, loss.correct])
+        if not self.signature.statistics:
+            return after, measured
+        of_kernels = norms(
+            records.update_quantities(layout, (first_r, rest_r), (first, rest), flat["step"], flat["decay"])
+            + records.weight_quantities(layout, first, rest),
+            state.norms[:, records.n_gradient_norms(layout) :],
+            sums,
+        )
+        all_norms = ops.concatenate([of_gradient, of_kernels], axis=1)
+        zeros = self._zero_shares_now_and_then(batch.i, tape, gradients)
+        columns = ops.concatenate([all_norms, zeros], axis=1)
+        return after._replace(norms=all_norms), ops.concatenate([measured, ops.transpose(columns)], axis=0)
+
+    def _probe(self, state: State, chunk: Chunk, choices: Choices, use_moving: Tensor) -> records.Probe:
+        s = self.signature
+        network = network_of(s.layout, choices, PlainSums(), use_moving)
+        tape = network.forward(state.parameters, ops.cast(chunk.x, s.dtype) * s.scale, {})
+        loss = training_loss(tape[-1].outputs, chunk.y, choices, s.layout.kinds)
+        gradients, deltas = network.backward(state.parameters, tape, loss.d_logits)
+        gradient = gradients["kernel1"], pack(gradients, s.layout.parameters)
+        return records.Probe(
+            loss.mean,
+            loss.correct,
+            exact_norms(records.gradient_quantities(s.layout, gradient)),
+            records.zero_shares(tape, gradients),
+            [passage.activations for passage in tape],
+            deltas,
+        )
+
+    def _evaluate(self, state: State, chunk: Chunk, choices: Choices) -> tuple[Tensor, Tensor]:
+        s = self.signature
+        network = network_of(s.layout, choices, PlainSums(), use_moving=True)
+        tape = network.forward(state.parameters, ops.cast(chunk.x, s.dtype) * s.scale, {})
+        return evaluation_loss(tape[-1].outputs, chunk.y, chunk.counts)
+
+    def _masks(self, choices: Choices, key: Tensor, step: Tensor) -> dict[int, Tensor]:
+        """Dropout masks of a step: draws that all slots share against each slot's threshold."""
+        s, masks = self.signature, {}
+        for k in dropped_layers(s.layout.kinds, s.layout):
+            shape = (1, s.batch_size, s.layout.sizes[k - 1])
+            draws = draws16(key, ops.cast(step, "uint32"), k, shape[1] * shape[2], ops)
+            name = "input_" if k == 1 else ""
+            is_kept = ops.reshape(draws, shape) >= cube(choices[f"{name}threshold"])
+            masks[k] = ops.where(is_kept, cube(choices[f"{name}keep"]), 0.0)
+        return masks
+
+    def _moved_averages(self, averages: Tensor, tape: list[Passage], choices: Choices) -> Tensor:
+        layout = self.signature.layout
+        if BATCH not in layout.kinds.normalizations:
+            return averages
+        seen = {}
+        for k, passage in enumerate(tape, start=1):
+            for name in ("mean", "variance"):
+                value = getattr(passage.normalized, name)
+                shape = (self.signature.n_slots, *value.shape[1:])
+                seen[f"{name}{k}"] = ops.broadcast_to(value, shape)
+        return moved(averages, pack(seen, layout.averages), ops.reshape(choices["active"], (-1, 1)))
+
+    def _after_readers(self, step: Tensor, gradients: dict[str, Tensor]) -> Tensor:
+        """The step size, known only after the last reader of the first kernel has run.
+
+        If its update may run before, the compiler copies the kernel for the reader. The minimum of an absolute value
+        and 0 is an exact 0, which the compiler does not know.
+        """
+        for name in ("gamma1", "beta1"):
+            if name in gradients:
+                step = step + ops.minimum(ops.abs(gradients[name][:, :, :1]), 0.0)
+        return step
+
+    def _zero_shares_now_and_then(self, i: Tensor, tape: list[Passage], gradients: dict[str, Tensor]) -> Tensor:
+        s = self.signature
+        return either(
+            ops.equal(i % ZERO_FRACTION_EVERY, 0),
+            lambda: records.zero_shares(tape, gradients),
+            lambda: ops.full((s.n_slots, s.layout.n_layers), float("nan"), s.dtype),
+        )
+
+
+def clip_factor(norm: Tensor, clip_norm: Tensor) -> Tensor:
+    """What a gradient of this norm is multiplied by so that it is no longer than `clip_norm`, (S,).
+
+    As in Keras' `global_clipnorm`, a norm that is not finite makes the whole gradient nan.
+    """
+    too_long = norm > clip_norm
+    spoiled = ops.where(ops.isfinite(clip_norm), norm - norm, 0.0)
+    return ops.where(too_long, clip_norm / norm, 1.0) + spoiled

@@ -1,0 +1,153 @@
+"""What a program measures at each step and on the probe, and how a trial's share of it reads on the host.
+
+A row of the step record holds loss, rows predicted right, K norms and L shares of zeros, each for S slots.
+The K norms, in this order: L kernel gradients, L bias gradients, the rest of the gradient (scales, offsets,
+projections), L kernel updates, L kernels after the update.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from worker.training.fused.gradients import Passage
+from worker.training.fused.layout import Layout, Tensor
+from worker.training.fused.norms import Quantity
+from worker.training.hyperparameters import Activation
+from worker.training.probe import ProbeRecord, probe_record
+from worker.training.statistics import ZERO_GRADIENT, StepRecord
+
+Array = NDArray[Any]
+Gradient = tuple[Tensor, Tensor]  # of the first kernel, of the rest
+
+
+class Probe(NamedTuple):
+    """What a program saw on the probe: tensors on the device, NumPy arrays on the host.
+
+    Attributes:
+        loss, correct: Training loss and rows predicted right, (S,).
+        norms: Of the gradient, (S, 2L + 1).
+        zero_shares: As in `zero_shares`, (S, L).
+        activations, deltas: φ(z), the logits last, and ∂L/∂z of every layer, (S, rows, n_out).
+    """
+
+    loss: Any
+    correct: Any
+    norms: Any
+    zero_shares: Any
+    activations: list[Any]
+    deltas: list[Any]
+
+
+def n_gradient_norms(layout: Layout) -> int:
+    """How many norms make the gradient: kernels, biases, the rest."""
+    return 2 * layout.n_layers + 1
+
+
+def n_norms(layout: Layout) -> int:
+    """K."""
+    return 4 * layout.n_layers + 1
+
+
+def n_rows(layout: Layout) -> int:
+    """Length of a row of the step record."""
+    return 2 + n_norms(layout) + layout.n_layers
+
+
+def gradient_quantities(layout: Layout, gradient: Gradient) -> list[Quantity]:
+    """The first 2L + 1 norms."""
+    first, rest = gradient
+    biases = [Quantity([_part(rest, layout, f"bias{k}")]) for k in layout.layers]
+    start, end = layout.rest_of_gradient
+    others = Quantity([rest[:, start:end] if end > start else ops.zeros_like(rest[:, :1])])
+    return [*_kernels(layout, first, rest), *biases, others]
+
+
+def weight_quantities(layout: Layout, first_kernel: Tensor, rest: Tensor) -> list[Quantity]:
+    """The last L norms."""
+    return _kernels(layout, first_kernel, rest)
+
+
+def update_quantities(
+    layout: Layout, directions: Gradient, weights: Gradient, step: Tensor, decay: Tensor
+) -> list[Quantity]:
+    """The L norms of what the kernels moved by, from the directions r and the weights p' after the move.
+
+    p' = p·(1 - decay) - step·r, so that p - p' = (step·r + decay·p') / (1 - decay). It is taken from p', as a reader
+    of p would keep the compiler from updating p in place.
+    """
+    if not layout.kinds.weight_decay:
+        return [Quantity(q.arrays, lambda r: step * r) for q in _kernels(layout, *directions)]
+    before, after = _kernels(layout, *directions), _kernels(layout, *weights)
+    return [
+        Quantity([r.arrays[0], p.arrays[0]], lambda r, p: (step * r + decay * p) / (1.0 - decay))
+        for r, p in zip(before, after, strict=True)
+    ]
+
+
+def zero_shares(tape: list[Passage], gradients: dict[str, Tensor]) -> Tensor:
+    """Share of |g| ≤ 1e-12 in each kernel, over its rows whose input is not zero in the whole batch: (S, L)."""
+    columns = []
+    for k, passage in enumerate(tape, start=1):
+        gradient = gradients[f"kernel{k}"]
+        gradient = gradient if k == 1 else ops.transpose(gradient, (0, 2, 1))  # (S, n_out, n_in)
+        is_live = ops.any(ops.not_equal(passage.dense_inputs, 0.0), axis=1, keepdims=True)
+        is_zero = ops.logical_and(ops.abs(gradient) <= ZERO_GRADIENT, is_live)
+        n_zero = ops.sum(ops.cast(is_zero, gradient.dtype), axis=(1, 2))
+        n_live = ops.sum(ops.cast(is_live, gradient.dtype), axis=(1, 2))
+        columns.append(n_zero / (n_live * gradient.shape[1]))
+    return ops.stack(columns, axis=1)
+
+
+def steps_of(layout: Layout, record: Array, norms_before: Array, slot: int) -> StepRecord:
+    """A slot's steps of an epoch.
+
+    Args:
+        layout: Of the network.
+        record: (T, R, S); without statistics, R = 2, all but the loss and the rows predicted right reads nan.
+        norms_before: The norms of all slots before the first step, (S, K); those of the kernels matter.
+        slot: Which slot.
+    """
+    rows = record[:, :, slot]
+    missing = np.full((len(rows), n_rows(layout) - rows.shape[1]), np.nan)
+    rows = np.concatenate([rows, missing], axis=1).astype(np.float64)
+    n, norms, zeros = layout.n_layers, rows[:, 2 : 2 + n_norms(layout)], rows[:, 2 + n_norms(layout) :]
+    return StepRecord(
+        loss=rows[:, 0],
+        correct=rows[:, 1],
+        global_norm=np.sqrt(np.square(norms[:, : n_gradient_norms(layout)]).sum(axis=1)),
+        kernel_grad_norm=norms[:, :n],
+        bias_grad_norm=norms[:, n : 2 * n],
+        update_norm=norms[:, 2 * n + 1 : 3 * n + 1],
+        weight_norm=np.concatenate([norms_before[slot : slot + 1, -n:], norms[:, 3 * n + 1 :]]),
+        zero_fraction=zeros,
+    )
+
+
+def probe_steps(layout: Layout, probe: Probe, norms: Array, slot: int) -> StepRecord:
+    """Epoch 0 as a record of one step in which nothing was updated: the slot's gradients on the probe."""
+    no_update = np.zeros(layout.n_layers)
+    weights = norms[slot, -layout.n_layers :]
+    row = [probe.loss[slot], probe.correct[slot], *probe.norms[slot], *no_update, *weights, *probe.zero_shares[slot]]
+    column = np.array(row, np.float64).reshape(1, -1, 1)
+    return steps_of(layout, column, norms[slot : slot + 1], 0)
+
+
+def probe_of(probe: Probe, slot: int, activation: Activation) -> ProbeRecord:
+    """A slot's measurements of every layer on the probe."""
+    return probe_record([a[slot] for a in probe.activations], [d[slot] for d in probe.deltas], activation)
+
+
+def first_guess(norms: Array, of_gradient: Array) -> Array:
+    """A slot's norms (K,) before its first step, with the gradient's taken from the probe."""
+    return np.concatenate([of_gradient, norms[len(of_gradient) :]])
+
+
+def _kernels(layout: Layout, first: Tensor, rest: Tensor) -> list[Quantity]:
+    return [Quantity([first]), *(Quantity([_part(rest, layout, f"kernel{k}")]) for k in layout.layers[1:])]
+
+
+def _part(flat: Tensor, layout: Layout, name: str) -> Tensor:
+    block = layout.parameters[name]
+    return flat[:, block.offset : block.end]
