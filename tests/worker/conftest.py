@@ -47,6 +47,7 @@ class FakeTime:
     def __init__(self) -> None:
         self.now = 1000.0
         self.waits: list[float] = []
+        self.followers: list[Callable[[float], object]] = []  # told how many seconds have passed
         self._planned: list[tuple[float, Callable[[], object]]] = []
         self.when_nothing_is_planned: Callable[[], object] = lambda: None
 
@@ -61,9 +62,15 @@ class FakeTime:
     def pass_by(self, seconds: float) -> None:
         until = self.now + seconds
         while self._planned and self._planned[0][0] <= until:
-            self.now, action = self._planned.pop(0)
+            moment, action = self._planned.pop(0)
+            self._move_to(moment)
             action()
-        self.now = until
+        self._move_to(until)
+
+    def _move_to(self, moment: float) -> None:
+        for follower in self.followers:
+            follower(moment - self.now)
+        self.now = moment
 
     def wait(self, seconds: float) -> bool:
         self.waits.append(seconds)
@@ -413,7 +420,7 @@ def make_bench(time, service, tmp_path):
     """Makes a worker on a data folder; a second one is the process after a restart, or a neighbour."""
     benches: list[Bench] = []
 
-    def make(data_dir: Path = tmp_path, **settings: Any) -> Bench:
+    def make(data_dir: Path = tmp_path, *, transport: httpx.BaseTransport | None = None, **settings: Any) -> Bench:
         stop = threading.Event()
         trainer = FakeTrainer(time)
         ids = iter(range(10**6))
@@ -428,7 +435,7 @@ def make_bench(time, service, tmp_path):
         )
         chosen = WorkerSettings(data_dir=data_dir, **{"slots": 4, **settings})
         client = ServiceClient(
-            chosen.url, token="secret", timeout_seconds=1, transport=httpx.MockTransport(service.handle)
+            chosen.url, token="secret", timeout_seconds=1, transport=transport or httpx.MockTransport(service.handle)
         )
         folder = WorkerFolder.take(data_dir, lambda: around.new_id("wrk"))
         worker = assemble(
