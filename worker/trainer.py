@@ -1,15 +1,17 @@
 """What the loop needs of a trainer, and the two trainers; TensorFlow is imported when the first bank is made."""
 
 import os
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from worker.datasets import Dataset, available_datasets, load_dataset
 from worker.errors import TrainerUnavailable
 from worker.settings import WorkerSettings
 from worker.training.contract import Bank
+
+if TYPE_CHECKING:
+    from worker.training.devices import Environment
 
 
 class Trainer(Protocol):
@@ -44,6 +46,7 @@ class ReferenceTrainer:
         self.device = describe_device()
         self._data_dir = data_dir
         self._loaded: Dataset | None = None
+        self._environment: Environment | None = None
 
     def datasets(self) -> list[str]:
         """Names of the data sets that can be loaded."""
@@ -57,15 +60,22 @@ class ReferenceTrainer:
         self, dataset: str, *, hidden_units: tuple[int, ...], batch_size: int, stream_seed: int, n_slots: int
     ) -> Bank:
         """An empty bank on a data set."""
-        reference = import_module("worker.training.reference")
-        bank: Bank = reference.ReferenceBank(self._load(dataset), hidden_units, batch_size, stream_seed, n_slots)
-        return bank
+        from worker.training.reference import ReferenceBank
+
+        self._prepared()
+        return ReferenceBank(self._load(dataset), hidden_units, batch_size, stream_seed, n_slots=n_slots)
 
     def environment(self) -> dict[str, str]:
         """Versions, device and precision, for the record of an attempt."""
-        devices = import_module("worker.training.devices")
-        environment: dict[str, str] = devices.describe_environment()
-        return environment
+        return {name: str(value) for name, value in self._prepared().as_dict().items()}
+
+    def _prepared(self) -> "Environment":
+        """TensorFlow, loaded and set up when it is first needed."""
+        if self._environment is None:
+            from worker.training.devices import prepare_devices
+
+            self._environment = prepare_devices()
+        return self._environment
 
     def _load(self, name: str) -> Dataset:
         if self._loaded is None or self._loaded.name != name:
