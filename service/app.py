@@ -31,7 +31,7 @@ from service.domain.lease import LeaseSettings
 from service.errors import Conflict, SchemaMismatch, ServiceError
 from service.operations.reaping import Reaper
 from service.settings import ServiceSettings
-from service.suggestion.search import Searches
+from service.suggestion.searches import Searches
 
 logger = logging.getLogger("gradsweep")
 

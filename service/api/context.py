@@ -10,7 +10,7 @@ from service.api.measuring import Meters
 from service.database.engine import Database
 from service.domain.lease import LeaseSettings
 from service.settings import ServiceSettings
-from service.suggestion.search import Searches
+from service.suggestion.searches import Searches
 
 
 class Signal(Protocol):
