@@ -20,6 +20,7 @@ class EndedAttempt:
     outcome: AttemptOutcome | None
     final_hash: str | None
     prune_reason: PruneReason | None
+    class_shares: list[float] | None = None
 
 
 def insert_attempts(
@@ -66,7 +67,7 @@ _START = (
     .values(
         {
             name: bindparam(f"new_{name}", type_=attempts.c[name].type)
-            for name in ("stream_seed", "start_epoch", "dataset_sha256", "environment")
+            for name in ("stream_seed", "start_epoch", "dataset_sha256", "environment", "class_shares")
         }
     )
 )
@@ -88,13 +89,18 @@ def attempts_under(connection: Connection, lease_id: str, trial_ids: Collection[
     """The attempts at these trials that were begun under a lease."""
     statement = (
         select(
-            attempts.c.trial_id, attempts.c.attempt, attempts.c.outcome, attempts.c.final_hash, trials.c.prune_reason
+            attempts.c.trial_id,
+            attempts.c.attempt,
+            attempts.c.outcome,
+            attempts.c.final_hash,
+            trials.c.prune_reason,
+            attempts.c.class_shares,
         )
         .join(trials, trials.c.id == attempts.c.trial_id)
         .where(attempts.c.lease_id == lease_id, attempts.c.trial_id.in_(trial_ids))
     )
     return {
-        (row.trial_id, row.attempt): EndedAttempt(row.outcome, row.final_hash, row.prune_reason)
+        (row.trial_id, row.attempt): EndedAttempt(row.outcome, row.final_hash, row.prune_reason, row.class_shares)
         for row in connection.execute(statement)
     }
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, bindparam, select, tuple_, update
 from service.database.attempts import Fence
 from service.database.tables import trials
 from service.domain.report import MEASURED
+from service.domain.stability.enforcement import APPRAISED
 from service.domain.states import FailureKind, TrialState
 
 _RESULTS = (
@@ -19,6 +20,7 @@ _RESULTS = (
     *("failure_traceback", "lease_id", "epoch", "objective", "best_epoch", "test_loss", "test_accuracy"),
     *("wall_seconds", "device_seconds", "revision", "ended_at_ms"),
     *MEASURED,
+    *APPRAISED,
 )
 
 

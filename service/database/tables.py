@@ -45,9 +45,11 @@ from service.domain.states import (
     Method,
     MetricAt,
     PruneReason,
+    StabilityLimit,
     SweepReason,
     SweepState,
     TrialState,
+    Verdict,
 )
 
 metadata = MetaData(
@@ -219,6 +221,17 @@ trials = Table(
     Column("created_at_ms", BigInteger, nullable=False),
     Column("started_at_ms", BigInteger),
     Column("ended_at_ms", BigInteger),
+    # what its gradients did (service.domain.stability), written when it ends
+    *_numbers("stability", "depth_slope"),
+    Column("stability_limited_by", _enum(StabilityLimit, "stability_limited_by")),
+    Column("stability_parts", JSON(none_as_null=True)),
+    Column("score_version", Integer),
+    Column("verdict", _enum(Verdict, "verdict")),
+    Column("verdict_evidence", JSON(none_as_null=True)),
+    # what the rules said while it ran
+    Column("rule_warnings", JSON(none_as_null=True)),
+    Column("would_have_pruned", _enum(PruneReason, "would_have_pruned")),
+    Column("would_have_pruned_epoch", Integer),
     UniqueConstraint("sweep_id", "number"),
     UniqueConstraint("sweep_id", "config_hash"),
     CheckConstraint("(state = 'running') = (lease_id IS NOT NULL)", name="running_iff_leased"),
@@ -229,6 +242,9 @@ trials = Table(
     CheckConstraint("(state = 'pruned') = (prune_reason IS NOT NULL)", name="pruned_with_reason"),
     CheckConstraint("(state = 'failed') = (failure_kind IS NOT NULL)", name="failed_with_kind"),
     CheckConstraint("attempt >= 0 AND lost >= 0 AND lost <= attempt", name="lives_counted"),
+    CheckConstraint("stability >= 0 AND stability <= 1", name="stability_in_range"),
+    CheckConstraint("(stability IS NULL) = (score_version IS NULL)", name="scored_with_version"),
+    CheckConstraint("(would_have_pruned IS NULL) = (would_have_pruned_epoch IS NULL)", name="audited_with_epoch"),
     Index("ix_trials_sweep_id_state", "sweep_id", "state"),
     Index("ix_trials_sweep_id_revision", "sweep_id", "revision"),
     Index("ix_trials_sweep_id_objective", "sweep_id", "objective"),
@@ -256,6 +272,7 @@ attempts = Table(
     Column("environment", JSON),
     Column("started_at_ms", BigInteger, nullable=False),
     Column("ended_at_ms", BigInteger),
+    Column("class_shares", JSON(none_as_null=True)),  # of the validation data, by class
     PrimaryKeyConstraint("trial_id", "attempt"),
     CheckConstraint("attempt >= 1", name="counts_from_one"),
     CheckConstraint("(outcome IS NULL) = (ended_at_ms IS NULL)", name="ended_with_outcome"),

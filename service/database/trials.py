@@ -64,7 +64,7 @@ def facts_since(connection: Connection, sweep_id: str, revision: int) -> list[Tr
             parameters=parameters_from_row(row),
             objective=row.objective,
             epoch=row.epoch,
-            diverged=row.prune_reason is PruneReason.NONFINITE,
+            diverged=row.prune_reason in (PruneReason.NONFINITE, PruneReason.BLOWUP),
             revision=row.revision,
         )
         for row in connection.execute(statement)

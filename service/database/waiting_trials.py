@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 from service.database.tables import sweeps, trials
 from service.domain.batch import Candidate
 from service.domain.report import MEASURED
+from service.domain.stability.enforcement import APPRAISED
 from service.domain.states import SweepState, TrialState
 
 CLAIMABLE = (SweepState.QUEUED, SweepState.RUNNING)
@@ -90,7 +91,7 @@ def take_waiting(
     Returns:
         Full rows of the trials that were taken.
     """
-    cleared = dict.fromkeys((*MEASURED, "epoch", "objective", "best_epoch", "test_loss", "test_accuracy"))
+    cleared = dict.fromkeys((*MEASURED, *APPRAISED, "epoch", "objective", "best_epoch", "test_loss", "test_accuracy"))
     statement = (
         update(trials)
         .where(trials.c.id.in_(trial_ids), trials.c.state == TrialState.WAITING)

@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
+from service.domain.stability.enforcement import Enforcement, plain_decision
 from service.domain.states import AttemptOutcome, Directive, FailureKind, PruneReason, TrialState
 from service.domain.sweep import Metric
 from service.wire.leases import Completed, EpochReport, Failed, ReportEntry, Stopped
@@ -67,6 +68,13 @@ class Course:
     objectives: dict[int, float | None] = field(default_factory=dict)
     diverged_at: int | None = None
     final: Completed | Failed | Stopped | None = None
+    enforcement: Enforcement = field(default_factory=Enforcement)
+    prune_reason: PruneReason | None = None
+
+    def accuracy_before(self, epoch: int) -> float | None:
+        """The training accuracy of the epoch before this one, if that was the last to be taken in."""
+        accuracy: float | None = self.values["train_accuracy"] if self.values["epoch"] == epoch - 1 else None
+        return accuracy
 
     def add_epoch(self, epoch: EpochReport) -> None:
         """Take in an epoch's measured values."""
@@ -99,20 +107,37 @@ class Course:
     def judge(self, why_unpromising: str | None) -> Decision:
         """What the worker is told, once all rows of the report are in. A trial that diverged is pruned, never failed.
 
-        An entry with `final` ends the trial whatever the rung says.
+        An entry with `final` ends the trial whatever the rung or the rules say.
 
         Args:
             why_unpromising: What the sweep's rule for early termination says against the trial, if anything.
         """
         if self.diverged_at is not None:
-            return Decision(Directive.PRUNE, f"{PruneReason.NONFINITE}: values that are not finite")
+            return self._prune(PruneReason.NONFINITE, f"{PruneReason.NONFINITE}: values that are not finite")
         if self.final is not None:
             return TOLD_TO_STOP if isinstance(self.final, Stopped) else CONTINUE
         if self.stop_requested:
             return TOLD_TO_STOP
+        if self.enforcement.prune is not None:
+            return self._prune(PruneReason(self.enforcement.prune.rule), str(self.enforcement.prune))
         if why_unpromising is not None:
-            return Decision(Directive.PRUNE, f"{PruneReason.UNPROMISING}: {why_unpromising}")
+            return self._prune(PruneReason.UNPROMISING, f"{PruneReason.UNPROMISING}: {why_unpromising}")
         return CONTINUE
+
+    def _prune(self, reason: PruneReason, words: str) -> Decision:
+        self.prune_reason = reason
+        return Decision(Directive.PRUNE, words)
+
+    def note_warnings(self) -> None:
+        """Write what the rules said, short of ending the trial, into its columns: each rule once, the first time."""
+        told = self.values["rule_warnings"] or []
+        news = [plain_decision(one) for one in self.enforcement.warnings]
+        rules = {one["rule"] for one in told}
+        self.values["rule_warnings"] = [*told, *(one for one in news if one["rule"] not in rules)] or None
+        let_off = self.enforcement.let_off
+        if let_off is not None and self.values["would_have_pruned"] is None:
+            self.values["would_have_pruned"] = PruneReason(let_off.rule)
+            self.values["would_have_pruned_epoch"] = let_off.epoch
 
     def end(self, decision: Decision, now_ms: int) -> AttemptOutcome | None:
         """Write how the trial ended into its columns, if it did.
@@ -121,8 +146,7 @@ class Course:
             The attempt's outcome; None if the trial goes on.
         """
         if decision.directive is Directive.PRUNE:
-            is_diverged = self.diverged_at is not None
-            self.values["prune_reason"] = PruneReason.NONFINITE if is_diverged else PruneReason.UNPROMISING
+            self.values["prune_reason"] = self.prune_reason
             self.values["prune_detail"] = decision.reason
             return self._end_as(TrialState.PRUNED, now_ms)
         if isinstance(self.final, Completed):

@@ -61,6 +61,16 @@ class PruneReason(StrEnum):
 
     UNPROMISING = "unpromising"
     NONFINITE = "nonfinite"
+    BLOWUP = "blowup"
+    COLLAPSED = "collapsed"
+    VANISHING = "vanishing"
+    DEAD = "dead"
+    OVERSTEP = "overstep"
+
+    @property
+    def is_stability(self) -> bool:
+        """Whether the gradients ended the trial, not its objective."""
+        return self is not PruneReason.UNPROMISING
 
 
 class FailureKind(StrEnum):
@@ -121,6 +131,18 @@ class MetricAt(StrEnum):
 
     LAST = "last"
     BEST = "best"
+
+
+class StabilityLimit(StrEnum):
+    """Which part costs a trial's stability most; `nonfinite` makes it zero."""
+
+    NONFINITE = "nonfinite"
+    DEPTH = "depth"
+    UPDATE = "update"
+    LEVEL = "level"
+    STEADY = "steady"
+    UNITS = "units"
+    LOSS = "loss"
 
 
 class Verdict(StrEnum):

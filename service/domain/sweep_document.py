@@ -29,6 +29,7 @@ from service.domain.sweep_keys import (
     WANDB_KEYS,
 )
 from service.domain.sweep_parameters import read_parameters
+from service.domain.sweep_rules import GradientRules, plain_gradient_rules, read_gradient_rules
 from service.domain.sweep_sections import (
     plain_early_termination,
     plain_metric,
@@ -61,6 +62,7 @@ class SweepDocument:
     failure_limit: float
     time_budget_ms: int | None
     early_termination: EarlyTermination
+    gradient_rules: GradientRules
     preset: str | None
     distributions: dict[str, Distribution]
     space: Space
@@ -79,6 +81,7 @@ class SweepDocument:
                 "eta": early.eta,
                 "min_trials": early.min_trials,
             },
+            "gradient_rules": plain_gradient_rules(self.gradient_rules),
             "resolved": self.resolved,
             "defaulted": self.defaulted,
             "preset": self.preset,
@@ -135,7 +138,8 @@ class _Reader:
         given = read_parameters(self.document["parameters"], self.findings, weights_allowed=method is Method.RANDOM)
         metric, metric_left_out = read_metric(self.document.get("metric"), self.findings)
         early, early_left_out = read_early_termination(self.document.get("early_terminate"), self.findings)
-        self.defaulted += metric_left_out + early_left_out
+        rules, rules_left_out = read_gradient_rules(self.document.get("gradient_rules"), self.findings)
+        self.defaulted += metric_left_out + early_left_out + rules_left_out
         run_cap = self.whole("run_cap", 1, MAX_RUN_CAP)
         minutes = self.real("time_budget_minutes", 0.0, 1e6)
         failure_limit = self.real("failure_limit", 0.0, 1.0)
@@ -156,6 +160,7 @@ class _Reader:
             "metric": plain_metric(metric),
             "run_cap": run_cap,
             "early_terminate": plain_early_termination(early),
+            "gradient_rules": plain_gradient_rules(rules),
             "parameters": {name: each.to_definition() for name, each in distributions.items()},
             "preset": preset,
             "seed": seed,
@@ -177,6 +182,7 @@ class _Reader:
             failure_limit=read["failure_limit"],
             time_budget_ms=None if minutes is None else max(1, round(minutes * 60_000)),
             early_termination=early,
+            gradient_rules=rules,
             preset=preset,
             distributions=distributions,
             space=space,

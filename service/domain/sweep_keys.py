@@ -7,6 +7,7 @@ SWEEP_KEYS: dict[str, str] = {
     "metric": "what to rank by: name, goal, target, at",
     "run_cap": "how many trials at most; needed unless the method is grid or there is a time budget",
     "early_terminate": "how unpromising trials end: type, min_iter, eta, min_trials",
+    "gradient_rules": "which signs of unstable gradients end a trial, or flag it",
     "parameters": "what is fixed and what is searched",
     "preset": "fixed values for what is left out: article",
     "seed": "of the search and of the trials; drawn if left out",
@@ -39,7 +40,6 @@ PLANNED_KEYS = (
     "constraints",
     "early_stopping",
     "exclusive",
-    "gradient_rules",
     "metrics",
     "tags",
 )

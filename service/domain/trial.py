@@ -8,8 +8,9 @@ waiting ──user──► cancelled         failed | cancelled ──user's re
 """
 
 from dataclasses import dataclass
+from typing import Any
 
-from service.domain.states import FailureKind, PruneReason, TrialState
+from service.domain.states import FailureKind, PruneReason, StabilityLimit, TrialState, Verdict
 from service.wire.parameters import Parameters
 
 MAX_LOST = 3
@@ -57,6 +58,16 @@ class Trial:
     created_at_ms: int
     started_at_ms: int | None
     ended_at_ms: int | None
+    stability: float | None = None
+    depth_slope: float | None = None
+    stability_limited_by: StabilityLimit | None = None
+    stability_parts: dict[str, float | None] | None = None
+    score_version: int | None = None
+    verdict: Verdict | None = None
+    verdict_evidence: list[dict[str, Any]] | None = None
+    rule_warnings: list[dict[str, Any]] | None = None
+    would_have_pruned: PruneReason | None = None
+    would_have_pruned_epoch: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +75,7 @@ class TrialFact:
     """What the search needs to know of a trial: its parameters and what came of them.
 
     `objective` is final when the trial is completed; for a pruned trial it is the last value before the end.
-    `diverged` marks a trial pruned for non-finite values.
+    `diverged` marks a trial pruned for values that are not finite, or for a loss that blew up.
     """
 
     number: int

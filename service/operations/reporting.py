@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from service.database.attempts import EndedAttempt, Fence, attempts_under, describe_starts, end_attempts
+from service.database.cases import read_cases
 from service.database.engine import Database
 from service.database.epochs import EpochKey, StoredEpoch, insert_epochs, rung_values, stored_epochs
 from service.database.leased_trials import LeasedTrial, held_by_fence, sweeps_of, write_results
@@ -20,8 +21,11 @@ from service.database.workers import count_failures
 from service.domain.lease import LeaseSettings, returns_to_waiting
 from service.domain.report import Course, Decision, epoch_hash, final_hash, repeated_final
 from service.domain.rungs import RungValue, is_rung, why_prune
+from service.domain.stability.enforcement import Case, appraise, enforce, may_hold
+from service.domain.stability.rows import epoch_row_from_report
 from service.domain.states import AttemptOutcome, Directive
 from service.domain.sweep import Sweep
+from service.domain.sweep_rules import GradientRules, stored_gradient_rules
 from service.operations.settling import settle_sweep, trial_event
 from service.wire.leases import EntryAnswer, EpochReport, ReportAnswer, ReportEntry, ReportRequest, Start
 
@@ -29,6 +33,12 @@ GONE = Decision(Directive.GONE, "the trial is no longer this lease's in this att
 EPOCH_CONFLICT = Decision(Directive.CONFLICT, "this epoch was reported before with other values; the first stand")
 FINAL_CONFLICT = Decision(Directive.CONFLICT, "this attempt was ended before by another final; the first stands")
 NO_SUCH_EPOCH = Decision(Directive.CONFLICT, "the trial has fewer epochs")
+
+
+APPRAISED_OUTCOMES = frozenset(
+    {AttemptOutcome.COMPLETED, AttemptOutcome.PRUNED, AttemptOutcome.FAILED, AttemptOutcome.CANCELLED}
+)
+"""A trial that goes back to waiting begins again with nothing."""
 
 
 def report(database: Database, lease_id: str, request: ReportRequest, settings: LeaseSettings) -> ReportAnswer:
@@ -76,6 +86,9 @@ class _Ledger:
     hashes: dict[EpochKey, str] = field(default_factory=dict)
     starts: dict[Fence, Start] = field(default_factory=dict)
     finals: dict[Fence, str] = field(default_factory=dict)
+    rules: dict[str, GradientRules] = field(default_factory=dict)
+    suspects: set[Fence] = field(default_factory=set)
+    cases: dict[Fence, Case] = field(default_factory=dict)
 
     def sort(self, entry: ReportEntry) -> Decision | Fence:
         """Take in an entry's news, if it is news: the fence to look its decision up by, or the decision at once."""
@@ -134,12 +147,48 @@ class _Ledger:
         if entry.epoch is not None and is_new_epoch:
             key = (*fence, entry.epoch.epoch)
             self.epochs[key], self.hashes[key] = entry.epoch, epoch_hash(entry)
-            course.add_epoch(entry.epoch)
             if entry.start is not None:
                 self.starts[fence] = entry.start
+            if self._is_suspect(entry.epoch, fence, sweep):
+                self.suspects.add(fence)
+            course.add_epoch(entry.epoch)
         if entry.final is not None:
             self.finals[fence] = final_hash(entry.final)
             course.final = entry.final
+
+    def _is_suspect(self, epoch: EpochReport, fence: Fence, sweep: Sweep) -> bool:
+        """Whether a gradient rule may hold after this epoch, so that the attempt's earlier rows must be read."""
+        if sweep.id not in self.rules:
+            self.rules[sweep.id] = stored_gradient_rules(sweep.definition)
+        accuracy_before = self.courses[fence].accuracy_before(epoch.epoch)
+        start = self.starts.get(fence)
+        shares = self.attempts[fence].class_shares if start is None else start.class_shares
+        return may_hold(self.rules[sweep.id].rules, epoch_row_from_report(epoch), accuracy_before, shares)
+
+    def load_cases(self, connection: Connection, fences: set[Fence]) -> None:
+        """Read the earlier rows of attempts, and put the news of the report behind them."""
+        for fence, case in read_cases(connection, fences - self.cases.keys()).items():
+            news = [epoch_row_from_report(epoch) for key, epoch in self.epochs.items() if key[:2] == fence]
+            rows = sorted([*case.rows, *news], key=lambda row: row.epoch)
+            start = self.starts.get(fence)
+            shares = case.class_shares if start is None else start.class_shares
+            self.cases[fence] = Case(rows, case.parameters, shares)
+
+    def enforce_rules(self, connection: Connection) -> None:
+        """Ask the gradient rules about every trial that one of them may speak about."""
+        self.load_cases(connection, self.suspects)
+        for fence in self.suspects:
+            trial = self.held[fence]
+            rules, sweep = self.rules[trial.sweep_id], self.sweeps[trial.sweep_id]
+            self.courses[fence].enforcement = enforce(
+                rules.rules,
+                self.cases[fence],
+                {epoch for trial_id, attempt, epoch in self.epochs if (trial_id, attempt) == fence},
+                sweep_seed=sweep.seed,
+                number=trial.number,
+                audit_fraction=rules.audit_fraction,
+            )
+            self.courses[fence].note_warnings()
 
 
 def _open(connection: Connection, lease_id: str, request: ReportRequest, *, is_active: bool) -> _Ledger:
@@ -167,6 +216,7 @@ def _judge(connection: Connection, ledger: _Ledger) -> dict[Fence, Decision]:
                 rungs.setdefault((trial.sweep_id, epoch), []).append(RungValue(trial.number, objective))
     for (sweep_id, epoch), rung in rungs.items():
         rung.extend(rung_values(connection, sweep_id, epoch))
+    ledger.enforce_rules(connection)
     return {
         fence: course.judge(
             _why_unpromising(ledger.sweeps[ledger.held[fence].sweep_id], ledger.held[fence], course, rungs)
@@ -201,6 +251,7 @@ def _write(connection: Connection, ledger: _Ledger, told: dict[Fence, Decision],
         outcome = course.end(told[fence], now_ms)
         if outcome is not None:
             ended[fence] = (outcome, ledger.finals.get(fence))
+    _appraise(connection, ledger, {fence for fence, (outcome, _hash) in ended.items() if outcome in APPRAISED_OUTCOMES})
     write_results(connection, [ledger.held[fence] for fence in ledger.courses])
     _write_rows(connection, ledger, told, now_ms)
     _write_starts(connection, ledger)
@@ -210,6 +261,13 @@ def _write(connection: Connection, ledger: _Ledger, told: dict[Fence, Decision],
         if any(ledger.held[fence].sweep_id == sweep.id for fence in ended):
             settle_sweep(connection, sweep, now_ms)
     return [outcome for outcome, _hash in ended.values()]
+
+
+def _appraise(connection: Connection, ledger: _Ledger, ended: set[Fence]) -> None:
+    """Say of trials that ended what their gradients did."""
+    ledger.load_cases(connection, ended)
+    for fence in ended:
+        ledger.held[fence].values.update(appraise(ledger.cases[fence]))
 
 
 def _write_rows(connection: Connection, ledger: _Ledger, told: dict[Fence, Decision], now_ms: int) -> None:

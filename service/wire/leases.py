@@ -136,11 +136,15 @@ class EpochReport(Request):
 
 
 class Start(Request):
-    """How an attempt began: enough to replay it alone. Sent with its epoch 0."""
+    """How an attempt began: enough to replay it alone. Sent with its epoch 0.
+
+    `class_shares`: of the validation split, by class; the rules that ask for more than the commonest class need them.
+    """
 
     stream_seed: Count
     start_epoch: Count
     dataset_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    class_shares: Annotated[tuple[Share, ...], Field(max_length=65_536)] | None = None
     environment: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] = {}
 
 

@@ -57,6 +57,15 @@ class RuleSetting:
     evidence_epochs: int | None = None
 
 
+THRESHOLD_NAMES: Mapping[Rule, str] = {
+    Rule.BLOWUP: "step_loss",
+    Rule.COLLAPSED: "top_class_share",
+    Rule.VANISHING: "vanishing_range",
+    Rule.DEAD: "dead_fraction",
+    Rule.OVERSTEP: "update_ratio",
+}
+"""Which threshold of the verdicts a rule's `threshold` replaces; `nonfinite` has none."""
+
 RuleSet = Mapping[Rule, RuleSetting]
 
 DEFAULT_RULES: RuleSet = MappingProxyType(
@@ -113,6 +122,14 @@ def holding(
     return decisions
 
 
+def thresholds_of(rule: Rule, setting: RuleSetting) -> Thresholds:
+    """The thresholds that a rule judges by: its own may be set."""
+    if setting.threshold is None:
+        return THRESHOLDS
+    changed: dict[str, Any] = {THRESHOLD_NAMES[rule]: setting.threshold}
+    return replace(THRESHOLDS, **changed)
+
+
 def is_audited(sweep_seed: int, number: int, fraction: float = AUDIT_FRACTION) -> bool:
     """Whether a trial that a rule would prune runs on: a fixed draw from the sweep's seed and the trial's number."""
     digest = hashlib.sha256(f"audit:{sweep_seed}:{number}".encode()).digest()
@@ -143,7 +160,7 @@ def _nonfinite(case: _Case, _setting: RuleSetting) -> Evidence | None:
 
 
 def _blowup(case: _Case, setting: RuleSetting) -> Evidence | None:
-    return blowup(case.rows, _with(setting, "step_loss"))
+    return blowup(case.rows, thresholds_of(Rule.BLOWUP, setting))
 
 
 def _collapsed(case: _Case, setting: RuleSetting) -> Evidence | None:
@@ -156,7 +173,7 @@ def _collapsed(case: _Case, setting: RuleSetting) -> Evidence | None:
         return None
     slow = case.parameters.learning_rate < 1e-4 or (case.parameters.optimizer == "sgd" and not case.parameters.momentum)
     n_epochs = setting.evidence_epochs or (5 if slow else 3)
-    threshold = _with(setting, "top_class_share").top_class_share
+    threshold = thresholds_of(Rule.COLLAPSED, setting).top_class_share
     least_loss = entropy(case.class_shares) - ENTROPY_MARGIN
     recent = [row for row in case.rows if row.epoch >= 1][-n_epochs:]
     has_collapsed = [
@@ -179,18 +196,18 @@ def _vanishing(case: _Case, setting: RuleSetting) -> Evidence | None:
     gains = [epoch_gain(case.rows, case.last.epoch - ago) for ago in range(n_epochs)]
     if not all(gain is not None and gain < STALLED_GAIN for gain in gains):
         return None
-    return _repeated(case, Verdict.VANISHING, n_epochs, _with(setting, "vanishing_range"))
+    return _repeated(case, Verdict.VANISHING, n_epochs, thresholds_of(Rule.VANISHING, setting))
 
 
 def _dead(case: _Case, setting: RuleSetting) -> Evidence | None:
-    return _repeated(case, Verdict.DEAD, setting.evidence_epochs or 2, _with(setting, "dead_fraction"))
+    return _repeated(case, Verdict.DEAD, setting.evidence_epochs or 2, thresholds_of(Rule.DEAD, setting))
 
 
 def _overstep(case: _Case, setting: RuleSetting) -> Evidence | None:
     """Weights replaced rather than changed: steps as long as the weights themselves."""
     n_epochs = setting.evidence_epochs or 1
     recent = [row for row in case.rows if row.epoch >= 1][-n_epochs:]
-    found = [worst_update_ratio([row], _with(setting, "update_ratio")) for row in recent]
+    found = [worst_update_ratio([row], thresholds_of(Rule.OVERSTEP, setting)) for row in recent]
     if len(recent) < n_epochs or None in found:
         return None
     return found[-1]
@@ -204,11 +221,6 @@ def _repeated(case: _Case, verdict: Verdict, n_epochs: int, thresholds: Threshol
     if not all(finding is not None and finding.verdict is verdict for finding in findings):
         return None
     return findings[0].evidence[0] if findings[0] is not None else None
-
-
-def _with(setting: RuleSetting, name: str) -> Thresholds:
-    changed: dict[str, Any] = {} if setting.threshold is None else {name: setting.threshold}
-    return replace(THRESHOLDS, **changed)
 
 
 _CONDITIONS: dict[Rule, Callable[[_Case, RuleSetting], Evidence | None]] = {

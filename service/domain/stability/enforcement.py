@@ -1,0 +1,167 @@
+"""What a sweep's rules do to a running trial when epochs are reported.
+
+news ── may any rule hold? (cheap, from the epoch alone) ── yes ──► the attempt's rows ──► prune | warn | audited
+"""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from service.domain.stability.derived import depth_slope, median_over
+from service.domain.stability.rows import STALLED_GAIN, EpochRow, learning_epochs
+from service.domain.stability.rules import (
+    Action,
+    Decision,
+    Rule,
+    RuleSet,
+    RuleSetting,
+    holding,
+    is_audited,
+    thresholds_of,
+)
+from service.domain.stability.score import score
+from service.domain.stability.verdict import Evidence, Finding, gains_nothing, judge, worst_update_ratio
+from service.domain.states import StabilityLimit
+from service.wire.parameters import Parameters
+
+APPRAISED = (
+    *("stability", "depth_slope", "stability_limited_by", "stability_parts", "score_version"),
+    *("verdict", "verdict_evidence", "rule_warnings", "would_have_pruned", "would_have_pruned_epoch"),
+)
+"""Columns of a trial that say what its gradients did; an attempt begins without them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An attempt as its rules see it: its rows in the order of the epochs, and what they are judged by."""
+
+    rows: Sequence[EpochRow]
+    parameters: Parameters
+    class_shares: Sequence[float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Enforcement:
+    """What the rules say about new epochs: at most one prune, at most one that was let off, warnings once a rule."""
+
+    prune: Decision | None = None
+    let_off: Decision | None = None
+    warnings: tuple[Decision, ...] = ()
+
+
+def may_hold(
+    rules: RuleSet, row: EpochRow, accuracy_before: float | None, class_shares: Sequence[float] | None
+) -> bool:
+    """Whether a rule could hold after this epoch; if not, nothing else need be read. Never false where one does.
+
+    Args:
+        rules: The sweep's rules.
+        row: The epoch that was reported.
+        accuracy_before: The training accuracy of the epoch before; None if it is unknown.
+        class_shares: Share of each class in the validation data, if known.
+    """
+    if row.epoch == 0:
+        return False
+    active = {rule: setting for rule, setting in rules.items() if setting.action is not Action.OFF}
+    return any(_POSSIBLE[rule](row, setting, accuracy_before, class_shares) for rule, setting in active.items())
+
+
+def enforce(
+    rules: RuleSet, case: Case, new_epochs: Collection[int], *, sweep_seed: int, number: int, audit_fraction: float
+) -> Enforcement:
+    """Look at each new epoch as if it had come alone; the first rule that prunes ends the look.
+
+    Values that are not finite are left out: they always prune, wherever they come from. A rule that would prune at
+    the last epoch only warns, for nothing would be saved.
+    """
+    is_let_off = is_audited(sweep_seed, number, audit_fraction)
+    let_off: Decision | None = None
+    warnings: dict[Rule, Decision] = {}
+    for count, row in enumerate(case.rows, start=1):
+        if row.epoch not in new_epochs or row.epoch == 0:
+            continue
+        for decision in holding(rules, case.rows[:count], case.parameters, case.class_shares):
+            if decision.rule is Rule.NONFINITE:
+                continue
+            if decision.action is not Action.PRUNE or row.epoch >= case.parameters.epochs:
+                warnings.setdefault(decision.rule, decision)
+            elif is_let_off:
+                let_off = let_off or decision
+            else:
+                return Enforcement(decision, let_off, tuple(warnings.values()))
+    return Enforcement(None, let_off, tuple(warnings.values()))
+
+
+def appraise(case: Case) -> dict[str, Any]:
+    """The columns of a trial that say what its gradients did: score, verdict and depth slope; None where unknown."""
+    stability = score(case.rows)
+    finding = judge(case.rows, case.class_shares)
+    return {
+        "stability": None if stability is None else stability.stability,
+        "stability_limited_by": _limit(None if stability is None else stability.limiting),
+        "stability_parts": None
+        if stability is None
+        else {name: None if name in stability.unknown else value for name, value in stability.parts.items()},
+        "score_version": None if stability is None else stability.version,
+        "depth_slope": median_over(learning_epochs(case.rows), depth_slope),
+        "verdict": None if finding is None else finding.verdict,
+        "verdict_evidence": plain_evidence(finding),
+    }
+
+
+def plain_evidence(finding: Finding | None) -> list[dict[str, Any]] | None:
+    """Evidence as plain data; a value that is not finite is spelled."""
+    return None if finding is None else [_plain(evidence) for evidence in finding.evidence]
+
+
+def plain_decision(decision: Decision) -> dict[str, Any]:
+    """A rule's warning as plain data."""
+    return {"rule": decision.rule.value, "epoch": decision.epoch, "detail": str(decision)}
+
+
+def _plain(evidence: Evidence) -> dict[str, Any]:
+    plain = asdict(evidence)
+    if not math.isfinite(evidence.value):
+        plain["value"] = str(evidence.value)
+    return plain
+
+
+def _limit(name: str | None) -> StabilityLimit | None:
+    return None if name is None else StabilityLimit(name)
+
+
+def _may_blow_up(row: EpochRow, setting: RuleSetting, _before: float | None, _shares: Sequence[float] | None) -> bool:
+    at = thresholds_of(Rule.BLOWUP, setting)
+    return row.loss_doublings >= at.doublings or (row.loss_max is not None and row.loss_max > at.step_loss)
+
+
+def _may_collapse(row: EpochRow, setting: RuleSetting, _before: float | None, shares: Sequence[float] | None) -> bool:
+    at = thresholds_of(Rule.COLLAPSED, setting)
+    share = row.val_top_class_share
+    return shares is not None and share is not None and share >= at.top_class_share
+
+
+def _may_vanish(row: EpochRow, _setting: RuleSetting, before: float | None, _shares: Sequence[float] | None) -> bool:
+    """The rule needs an epoch gain below 0.01, however small the gradient is."""
+    if before is None or row.train_accuracy is None:
+        return True
+    return row.epoch >= 3 and round(row.train_accuracy - before, 9) < STALLED_GAIN
+
+
+def _may_be_dead(row: EpochRow, setting: RuleSetting, _before: float | None, shares: Sequence[float] | None) -> bool:
+    return gains_nothing(row, shares, thresholds_of(Rule.DEAD, setting))
+
+
+def _may_overstep(row: EpochRow, setting: RuleSetting, _before: float | None, _shares: Sequence[float] | None) -> bool:
+    return worst_update_ratio([row], thresholds_of(Rule.OVERSTEP, setting)) is not None
+
+
+_POSSIBLE: Mapping[Rule, Any] = {
+    Rule.NONFINITE: lambda *_: False,  # decided from the report itself
+    Rule.BLOWUP: _may_blow_up,
+    Rule.COLLAPSED: _may_collapse,
+    Rule.VANISHING: _may_vanish,
+    Rule.DEAD: _may_be_dead,
+    Rule.OVERSTEP: _may_overstep,
+}
