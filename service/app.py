@@ -137,6 +137,7 @@ def serve(settings: ServiceSettings) -> None:
     logging.basicConfig(
         level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every look at the schema
     read_token(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     database = Database(settings.url, pool_size=settings.pool_size)
@@ -148,6 +149,7 @@ def serve(settings: ServiceSettings) -> None:
                 app,
                 host=settings.host,
                 port=settings.port,
+                log_config=None,
                 log_level=settings.log_level,
                 access_log=settings.log_level == "debug",
                 timeout_graceful_shutdown=_GRACE_SECONDS,

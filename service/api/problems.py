@@ -121,11 +121,17 @@ def _from_starlette(request: Request, error: HTTPException) -> ServiceError:
 
 
 def _wrong_values(error: RequestValidationError) -> ServiceError:
-    problems = [
-        Problem(pointer_of(entry["loc"], error.body), _message(entry)) for entry in error.errors()[:MAX_PROBLEMS]
-    ]
-    count = len(error.errors())
+    found = error.errors()
+    places = [entry["loc"] for entry in found]
+    # pydantic calls a list too short when its entries are wrong: that is said already
+    told = [entry for entry in found if entry["type"] != "too_short" or not _is_within(places, entry["loc"])]
+    problems = [Problem(pointer_of(entry["loc"], error.body), _message(entry)) for entry in told[:MAX_PROBLEMS]]
+    count = len(told)
     return InvalidRequest(f"{count} value{'s are' if count > 1 else ' is'} wrong; see errors.", problems)
+
+
+def _is_within(places: Sequence[Sequence[str | int]], around: Sequence[str | int]) -> bool:
+    return any(len(place) > len(around) and tuple(place[: len(around)]) == tuple(around) for place in places)
 
 
 def _message(entry: Mapping[str, Any]) -> str:

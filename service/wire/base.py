@@ -11,18 +11,18 @@ MAX_INTEGER = 2**53 - 1
 """Largest integer that every JSON reader keeps exact."""
 
 
-def _refuse_bool(value: Any) -> Any:
-    """Python's bool is an int; in a request `true` for a number is a slip, not a 1."""
-    if isinstance(value, bool):
-        raise ValueError("a number is wanted here, not true or false")
+def _refuse_lookalikes(value: Any) -> Any:
+    """In a request `true` or `"1"` for a number is a slip, not a 1, whatever Python makes of it."""
+    if isinstance(value, bool | str):
+        raise ValueError("a number is wanted here, not true, false or text")
     return value
 
 
-Count = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=0, le=MAX_INTEGER)]
-PositiveCount = Annotated[int, BeforeValidator(_refuse_bool), Field(ge=1, le=MAX_INTEGER)]
-Number = Annotated[float, BeforeValidator(_refuse_bool), Field(allow_inf_nan=False)]
-Seconds = Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0, allow_inf_nan=False)]
-Share = Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0, le=1, allow_inf_nan=False)]
+Count = Annotated[int, BeforeValidator(_refuse_lookalikes), Field(ge=0, le=MAX_INTEGER)]
+PositiveCount = Annotated[int, BeforeValidator(_refuse_lookalikes), Field(ge=1, le=MAX_INTEGER)]
+Number = Annotated[float, BeforeValidator(_refuse_lookalikes), Field(allow_inf_nan=False)]
+Seconds = Annotated[float, BeforeValidator(_refuse_lookalikes), Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, BeforeValidator(_refuse_lookalikes), Field(ge=0, le=1, allow_inf_nan=False)]
 Identifier = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_\-]+$")]
 """An id of ours (`swp_…`, `trl_…`, `lse_…`) or one that a client made up."""
 

@@ -241,3 +241,15 @@ def count_queries(database: Database) -> Callable[[Callable[[], object]], int]:
         return len(statements)
 
     return count
+
+
+@pytest.fixture(name="epoch_entry", scope="session")
+def epoch_entry_fixture() -> Callable[..., dict[str, Any]]:
+    """Makes one epoch's entry of a report."""
+    return epoch_entry
+
+
+@pytest.fixture(scope="session")
+def http_worker() -> type[HttpWorker]:
+    """Makes workers of any service."""
+    return HttpWorker
