@@ -83,11 +83,14 @@ class Space:
         """The optimizer as the sweep file wrote it: sgd may have been written as momentum or nesterov."""
         choices = self.searched["optimizer"].values() or ()
         for written in choices:
-            values = canonical_values({**self.constants, "optimizer": written})
+            values = canonical_values({**self._constants_of(_BLOCKS[0]), "optimizer": written})
             found = {name: getattr(parameters, name) for name in _BLOCK_FIELDS[0]}
             if all(values[name] == found[name] for name in found):
                 return str(written)
         return parameters.optimizer
+
+    def _constants_of(self, block: Sequence[str]) -> dict[str, Any]:
+        return {name: self.constants[name] for name in block if name in self.constants}
 
     @cached_property
     def n_points(self) -> int | None:
@@ -112,7 +115,7 @@ class Space:
             distinct: dict[tuple[Any, ...], dict[str, Any]] = {}
             for values in product(*(self.searched[name].values() or () for name in names)):
                 part = dict(zip(names, values, strict=True))
-                full = canonical_values({**self.constants, **part})
+                full = canonical_values({**self._constants_of(block), **part})
                 distinct.setdefault(tuple(full[each] for each in fields), part)
             axes.append(list(distinct.values()))
         axes += [

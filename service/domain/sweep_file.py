@@ -35,7 +35,8 @@ def read_sweep_file(text: str, media_type: Literal["json", "yaml"]) -> dict[str,
         InvalidSweep: It can be read, but holds what no sweep may: a key twice, a number that is not finite, a tag.
     """
     if len(text) > MAX_CHARACTERS:
-        raise TooLarge(f"the sweep file has {len(text)} characters; at most {MAX_CHARACTERS} are read")
+        message = f"the sweep file has {len(text)} characters; at most {MAX_CHARACTERS} are read"
+        raise TooLarge(message, [Problem("", message)])
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -188,7 +189,9 @@ _BAD_KEY = "(not a word: "
 
 
 def _key_of(value: Any) -> str:
-    return value if isinstance(value, str) else f"{_BAD_KEY}{shown(value)})"
+    if isinstance(value, str):
+        return value
+    return f"{_BAD_KEY}{'no plain value' if isinstance(value, Unreadable) else shown(value)})"
 
 
 def _refused(tag: str | None) -> Unreadable:
