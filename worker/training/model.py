@@ -64,11 +64,11 @@ class NetworkLayer:
             self.variables += [self.projection.kernel]
 
 
-def make_normalization(hyperparameters: Hyperparameters) -> Any:
+def make_normalization(hyperparameters: Hyperparameters, name: str | None = None) -> Any:
     """Keras' layer with Keras' defaults: ε = 1e-3, and momentum 0.99 for the moving statistics of batches."""
     if hyperparameters.normalization == "batch":
-        return keras.layers.BatchNormalization()
-    return keras.layers.LayerNormalization()
+        return keras.layers.BatchNormalization(name=name)
+    return keras.layers.LayerNormalization(name=name)
 
 
 class Network:

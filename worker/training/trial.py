@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from worker.datasets import Dataset
+from worker.datasets.arrays import Dataset
 from worker.training.draws import drop_threshold, dropout_mask, epoch_key, layer_dropout
 from worker.training.evaluation import Evaluation, confusion_matrix, evaluate_confusion, predicted_classes
 from worker.training.hyperparameters import Hyperparameters
