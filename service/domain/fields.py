@@ -4,7 +4,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, get_args
 
-from service.domain.states import FailureKind, Method, PruneReason, SweepReason, SweepState, TrialState
+from service.domain.states import (
+    FailureKind,
+    Method,
+    PruneReason,
+    StabilityLimit,
+    SweepReason,
+    SweepState,
+    TrialState,
+    Verdict,
+)
 from service.wire.parameters import Activation, ClassWeight, Initializer, Normalization, Optimizer, Schedule
 
 Kind = Literal["integer", "number", "text", "choice", "flag", "moment", "units"]
@@ -60,6 +69,11 @@ TRIAL_FIELDS = FieldList(
         "val_accuracy": _NUMBER,
         "val_balanced_accuracy": _NUMBER,
         "val_macro_f1": _NUMBER,
+        "verdict": _choice(Verdict),
+        "stability": _NUMBER,
+        "stability_limited_by": _choice(StabilityLimit),
+        "depth_slope": _NUMBER,
+        "would_have_pruned": _choice(PruneReason),
         "wall_seconds": _NUMBER,
         "device_seconds": _NUMBER,
         "created_at": _MOMENT,
@@ -88,8 +102,6 @@ TRIAL_FIELDS = FieldList(
     refused={
         "test_loss": _SELECTS_ON_TEST,
         "test_accuracy": _SELECTS_ON_TEST,
-        "verdict": _NOT_YET,
-        "stability": _NOT_YET,
     },
     tie_break="number",
     default_order="number",

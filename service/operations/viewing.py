@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Row
@@ -40,6 +41,11 @@ def moment_or_none(time_ms: int | None) -> datetime | None:
     return None if time_ms is None else moment(time_ms)
 
 
+def _value(member: StrEnum | None) -> Any:
+    """An enum's word; the wire spells its words out as literals, and a test compares the two."""
+    return None if member is None else member.value
+
+
 def metric_view(sweep: Sweep) -> MetricView:
     """What the sweep ranks by."""
     metric = sweep.metric
@@ -60,8 +66,8 @@ def sweep_summary(
         id=sweep.id,
         name=sweep.name,
         state=sweep.state.value,
-        state_reason=None if sweep.state_reason is None else sweep.state_reason.value,
-        waiting_for=None if waiting is None else waiting.value,
+        state_reason=_value(sweep.state_reason),
+        waiting_for=_value(waiting),
         summary=words,
         method=sweep.method.value,
         dataset=sweep.dataset,
@@ -113,7 +119,7 @@ def trial_view(trial: Trial, beside: Surroundings | None) -> TrialView:
         sweep_id=trial.sweep_id,
         number=trial.number,
         state=trial.state.value,
-        prune_reason=None if trial.prune_reason is None else trial.prune_reason.value,
+        prune_reason=_value(trial.prune_reason),
         prune_detail=trial.prune_detail,
         failure=failure,
         attempt=trial.attempt,
@@ -134,6 +140,15 @@ def trial_view(trial: Trial, beside: Surroundings | None) -> TrialView:
         test_loss=trial.test_loss,
         test_accuracy=trial.test_accuracy,
         nonfinite=dict(beside.nonfinite),
+        verdict=_value(trial.verdict),
+        verdict_evidence=tuple(trial.verdict_evidence or ()),
+        stability=trial.stability,
+        stability_limited_by=_value(trial.stability_limited_by),
+        stability_parts=trial.stability_parts or {},
+        depth_slope=trial.depth_slope,
+        rule_warnings=tuple(trial.rule_warnings or ()),
+        would_have_pruned=_value(trial.would_have_pruned),
+        would_have_pruned_epoch=trial.would_have_pruned_epoch,
         wall_seconds=trial.wall_seconds,
         device_seconds=trial.device_seconds,
         created_at=moment(trial.created_at_ms),

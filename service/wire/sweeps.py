@@ -14,7 +14,9 @@ SweepStateName = Literal["queued", "running", "paused", "stopping", "completed",
 SweepReasonName = Literal["target_reached", "run_cap", "space_exhausted", "time_budget", "failure_limit", "by_user"]
 WaitingForName = Literal["no_worker", "dataset", "sampler", "compiling", "paused"]
 TrialStateName = Literal["waiting", "running", "completed", "pruned", "failed", "cancelled"]
-PruneReasonName = Literal["unpromising", "nonfinite"]
+PruneReasonName = Literal["unpromising", "nonfinite", "blowup", "collapsed", "vanishing", "dead", "overstep"]
+VerdictName = Literal["nonfinite", "exploding", "dead", "vanishing", "unsteady", "stable"]
+StabilityLimitName = Literal["nonfinite", "depth", "update", "level", "steady", "units", "loss"]
 FailureKindName = Literal["worker_lost", "out_of_memory", "error"]
 SpelledNumbers = Annotated[
     dict[str, Literal["inf", "-inf", "nan"]], Field(description="Values that JSON cannot carry, spelled out by name.")
@@ -131,7 +133,8 @@ class TrialView(Answer):
     """One trial: its parameters and what came of them.
 
     The metrics are those of the present attempt's last epoch; `objective` is the sweep's metric, final when the trial
-    is. `test_loss` and `test_accuracy` are measured once, at the end.
+    is. `test_loss` and `test_accuracy` are measured once, at the end, and so are `verdict` and `stability` judged
+    (docs/gradients.md).
     """
 
     id: str
@@ -159,6 +162,15 @@ class TrialView(Answer):
     test_loss: float | None
     test_accuracy: float | None
     nonfinite: SpelledNumbers = {}
+    verdict: VerdictName | None
+    verdict_evidence: tuple[dict[str, Any], ...]
+    stability: Annotated[float | None, Field(description="Between 0 and 1.")]
+    stability_limited_by: StabilityLimitName | None
+    stability_parts: dict[str, float | None]
+    depth_slope: float | None
+    rule_warnings: tuple[dict[str, Any], ...]
+    would_have_pruned: Annotated[PruneReasonName | None, Field(description="By a rule that only watched.")]
+    would_have_pruned_epoch: int | None
     wall_seconds: float | None
     device_seconds: float | None
     created_at: AwareDatetime

@@ -66,7 +66,7 @@ def test_reads(text, condition):
         ("stat = completed", "there is no 'stat'; there are attempt, best_epoch"),
         ("learning_rate < 1", "params.learning_rate"),
         ("test_accuracy > 0.9", "measured on the test set"),
-        ("verdict = stable", "not supported yet"),
+        ("verdict = fine", "one of nonfinite, exploding, dead, vanishing, unsteady, stable"),
         ("number = 1.5", "whole number"),
         ("number = 1e3", "whole number"),
         ("number = 9223372036854775808", "below 2^63"),
@@ -108,3 +108,5 @@ def test_sweeps_have_fields_of_their_own():
     assert parse_filter("method = tpe", SWEEP_FIELDS) == Comparison("method", "=", "tpe")
     with pytest.raises(MalformedRequest, match="there is no 'number'"):
         parse_filter("number = 1", SWEEP_FIELDS)
+    with pytest.raises(MalformedRequest, match="not supported yet"):
+        parse_filter("tags = night", SWEEP_FIELDS)

@@ -1,0 +1,39 @@
+"""The words on the wire are those of the domain."""
+
+from dataclasses import fields
+from typing import get_args
+
+import pytest
+
+from service.domain import states
+from service.domain.trial import Trial
+from service.wire import sweeps
+from service.wire.sweeps import TrialCounts, TrialView
+
+
+@pytest.mark.parametrize(
+    ("literal", "enum"),
+    [
+        (sweeps.SweepStateName, states.SweepState),
+        (sweeps.SweepReasonName, states.SweepReason),
+        (sweeps.WaitingForName, states.WaitingFor),
+        (sweeps.TrialStateName, states.TrialState),
+        (sweeps.PruneReasonName, states.PruneReason),
+        (sweeps.FailureKindName, states.FailureKind),
+        (sweeps.VerdictName, states.Verdict),
+        (sweeps.StabilityLimitName, states.StabilityLimit),
+    ],
+)
+def test_literals_are_the_enums_of_the_domain(literal, enum):
+    assert set(get_args(literal)) == set(enum)
+
+
+def test_every_state_is_counted():
+    assert set(TrialCounts.model_fields) == set(states.TrialState)
+
+
+def test_what_is_measured_is_shown():
+    hidden = {"lease_id", "batch_limit", "not_before_ms", "signature", "config_hash", "revision", "score_version"}
+    told_as_failure = {"failure_kind", "failure_type", "failure_message", "failure_traceback"}
+    shown = {field.name.replace("_at_ms", "_at") for field in fields(Trial)} - hidden - told_as_failure
+    assert shown <= set(TrialView.model_fields)
