@@ -3,15 +3,15 @@
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
 from worker.datasets import Dataset, available_datasets, load_dataset
 from worker.errors import TrainerUnavailable
 from worker.settings import WorkerSettings
 from worker.training.contract import Bank
 
-if TYPE_CHECKING:
-    from worker.training.devices import Environment
+SLOTS_PER_CORE = 4
+GPU_SLOTS = 64
 
 
 class Trainer(Protocol):
@@ -36,21 +36,24 @@ class Trainer(Protocol):
         """Versions, device and precision, for the record of an attempt."""
 
 
-class ReferenceTrainer:
-    """One trial at a time with plain Keras: slow, and what the fused trainer is compared with."""
+class LocalTrainer:
+    """Trains on this machine's first device, or on the one that the settings name.
 
-    name: Literal["reference", "fused"] = "reference"
-    default_slots = 1
+    Args:
+        settings: Which trainer, on what, and where the data sets are.
+    """
 
-    def __init__(self, data_dir: Path) -> None:
-        self.device = describe_device()
-        self._data_dir = data_dir
+    def __init__(self, settings: WorkerSettings) -> None:
+        self.name: Literal["reference", "fused"] = settings.trainer
+        self.device = "CPU" if settings.device == "CPU" else describe_device()
+        self.default_slots = default_slots(settings.trainer, n_cores(), has_gpu=not self.device.startswith("CPU"))
+        self._settings = settings
         self._loaded: Dataset | None = None
-        self._environment: Environment | None = None
+        self._environment: dict[str, str] = {}
 
     def datasets(self) -> list[str]:
         """Names of the data sets that can be loaded."""
-        return available_datasets(self._data_dir)
+        return available_datasets(self._settings.data_dir)
 
     def load(self, dataset: str) -> str:
         """Load a data set unless it was the last one used; returns its SHA-256."""
@@ -60,27 +63,44 @@ class ReferenceTrainer:
         self, dataset: str, *, hidden_units: tuple[int, ...], batch_size: int, stream_seed: int, n_slots: int
     ) -> Bank:
         """An empty bank on a data set."""
-        from worker.training.reference import ReferenceBank
+        loaded = self._load(dataset)
+        try:
+            self._prepare_once()
+            if self.name == "fused":
+                from worker.training.fused.bank import FusedBank
 
-        self._prepared()
-        return ReferenceBank(self._load(dataset), hidden_units, batch_size, stream_seed, n_slots=n_slots)
+                return FusedBank(loaded, hidden_units, batch_size, stream_seed, n_slots=n_slots)
+            from worker.training.reference import ReferenceBank
+
+            return ReferenceBank(loaded, hidden_units, batch_size, stream_seed, n_slots=n_slots)
+        except ImportError as error:
+            raise TrainerUnavailable(f"TensorFlow cannot be loaded: {error}") from error
 
     def environment(self) -> dict[str, str]:
         """Versions, device and precision, for the record of an attempt."""
-        return {name: str(value) for name, value in self._prepared().as_dict().items()}
-
-    def _prepared(self) -> "Environment":
-        """TensorFlow, loaded and set up when it is first needed."""
-        if self._environment is None:
-            from worker.training.devices import prepare_devices
-
-            self._environment = prepare_devices()
         return self._environment
+
+    def _prepare_once(self) -> None:
+        """Set TensorFlow up; it takes its settings before the first computation only."""
+        if self._environment:
+            return
+        from worker.training.devices import prepare_devices
+
+        if self.name == "fused":
+            from worker.training.fused.streams import configure_device
+
+            configure_device(n_cores(), tf32=self._settings.tf32)
+        try:
+            environment = prepare_devices(device=self._settings.device, tf32=self._settings.tf32)
+        except ValueError as error:
+            raise TrainerUnavailable(str(error)) from error
+        self._environment = {name: str(value)[:512] for name, value in environment.as_dict().items()}
+        self._environment["trainer"] = self.name
 
     def _load(self, name: str) -> Dataset:
         if self._loaded is None or self._loaded.name != name:
             self._loaded = None  # two data sets need not fit at once
-            self._loaded = load_dataset(name, self._data_dir)
+            self._loaded = load_dataset(name, self._settings.data_dir)
         return self._loaded
 
 
@@ -88,13 +108,27 @@ def make_trainer(settings: WorkerSettings) -> Trainer:
     """The trainer of the settings.
 
     Raises:
-        TrainerUnavailable: It is not installed, or not built yet.
+        TrainerUnavailable: It is not installed.
     """
     if find_spec("tensorflow") is None or find_spec("keras") is None:
         raise TrainerUnavailable("TensorFlow is not installed. Install 'gradsweep[worker]', or 'gradsweep[gpu]'")
-    if settings.trainer == "fused":
-        raise TrainerUnavailable("the fused trainer is not built yet. Use --trainer reference")
-    return ReferenceTrainer(settings.data_dir)
+    return LocalTrainer(settings)
+
+
+def default_slots(trainer: str, cores: int, *, has_gpu: bool) -> int:
+    """Slots of a bank if nobody says otherwise.
+
+    The reference trainer trains one trial after the other, so more slots gain nothing. The fused one has a tile of
+    four per core, what fits the core's cache, and a wide one on a GPU (docs/engine.md).
+    """
+    if trainer == "reference":
+        return 1
+    return GPU_SLOTS if has_gpu else SLOTS_PER_CORE * cores
+
+
+def n_cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def describe_device(driver: Path = Path("/proc/driver/nvidia/gpus")) -> str:
@@ -106,8 +140,7 @@ def describe_device(driver: Path = Path("/proc/driver/nvidia/gpus")) -> str:
     gpus = [] if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1") else _nvidia_models(driver)
     if gpus:
         return f"{len(gpus)} × {gpus[0]}"[:255]
-    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return f"CPU, {n_cores} cores"
+    return f"CPU, {n_cores()} cores"
 
 
 def _nvidia_models(folder: Path) -> list[str]:

@@ -13,7 +13,7 @@ from service.wire.leases import Completed, Failed, ReportEntry, Start, Stopped
 from worker.capacity import Capacity
 from worker.claiming import Granted
 from worker.entries import epoch_report, failed, trial_spec
-from worker.errors import OutOfDeviceMemory, TrainerUnavailable, WorkerError
+from worker.errors import OutOfDeviceMemory, TrainerUnavailable, TrialError, WorkerError
 from worker.heartbeat import News, Pulse
 from worker.holding import HeldTrial, key_of
 from worker.outbox import Delivery, Outbox, RefusedEntry
@@ -47,6 +47,7 @@ class Workbench:
         self._held: dict[str, HeldTrial] = {}
         self._dataset_sha256 = ""
         self._steps_before = 0  # of banks that were dropped
+        self._n_slots = 0  # that the bank was asked to have
         self._sweeps: set[str] = set()  # served by the bank
         self.signature = ""
 
@@ -57,8 +58,10 @@ class Workbench:
 
     @property
     def free_slots(self) -> int:
-        """Trials that the bank could take now."""
-        return 0 if self._bank is None else self._bank.free_slots
+        """Trials that the bank could take now. A bank may round its slots up; what was not asked for stays empty."""
+        if self._bank is None:
+            return 0
+        return max(0, min(self._bank.free_slots, self._n_slots - len(self._held)))
 
     def begin(self, granted: Granted, dataset_sha256: str) -> None:
         """Admit trials to the empty bank if it is theirs, else to a new one.
@@ -71,7 +74,7 @@ class Workbench:
             TrainerUnavailable: No bank can be made on this machine; the trials are handed back.
         """
         is_theirs = granted.signature == self.signature and granted.sweeps <= self._sweeps
-        has_size = self._bank is not None and self._bank.n_slots == self._capacity.slots(granted.signature)
+        has_size = self._bank is not None and self._n_slots == self._capacity.slots(granted.signature)
         if not (is_theirs and has_size):
             self._open(granted, dataset_sha256)
         self.admit(granted)
@@ -81,13 +84,14 @@ class Workbench:
         bank = self._bank
         if bank is None:
             return
-        trials = granted.trials[: bank.free_slots]
-        self.release(granted.trials[bank.free_slots :])
+        n_free = self.free_slots
+        self.release(granted.trials[n_free:])
+        trials = granted.trials[:n_free]
         self._sweeps |= granted.sweeps
         try:
             rows = bank.admit([trial_spec(trial.grant, trial.key) for trial in trials])
         except OutOfDeviceMemory as error:
-            self._lose_bank(error, trials, bank.n_slots)
+            self._lose_bank(error, trials)
             return
         except Exception:  # noqa: BLE001 - which trial it was shows when each comes alone
             for trial in trials:
@@ -114,7 +118,7 @@ class Workbench:
         try:
             rows = bank.train_epoch()
         except Exception as error:  # noqa: BLE001 - whatever it was, the trials must end or go back
-            self._lose_bank(error, [], bank.n_slots)
+            self._lose_bank(error, [])
             return
         self._pulse.phase = "training"
         self._report([self._digest(bank, self._held[row.key], row) for row in rows])
@@ -176,20 +180,24 @@ class Workbench:
         self._dataset_sha256 = dataset_sha256
         self._pulse.phase = "compiling"
         shapes = granted.trials[0].grant.parameters
-        n_slots = self._capacity.slots(granted.signature)
+        self._n_slots = self._capacity.slots(granted.signature)
         try:
             bank = self._trainer.make_bank(
                 granted.dataset,
                 hidden_units=shapes.hidden_units,
                 batch_size=shapes.batch_size,
                 stream_seed=granted.stream_seed,
-                n_slots=n_slots,
+                n_slots=self._n_slots,
             )
         except TrainerUnavailable:
             self.release(granted.trials)
             raise
+        except TrialError as error:  # the same for all trials of these shapes
+            for trial in granted.trials:
+                self._fail(trial, error)
+            return
         except Exception as error:  # noqa: BLE001 - whatever it was, the trials must end or go back
-            self._lose_bank(error, granted.trials, n_slots)
+            self._lose_bank(error, granted.trials)
             return
         self._bank = bank
         self._pulse.compiling_from = self._steps_before + bank.steps_done()
@@ -202,7 +210,7 @@ class Workbench:
                 rows += bank.admit([trial_spec(trial.grant, trial.key)])
             except OutOfDeviceMemory as error:
                 placed = {row.key for row in rows}
-                self._lose_bank(error, [t for t in trials[:index] if t.key in placed] + trials[index:], bank.n_slots)
+                self._lose_bank(error, [t for t in trials[:index] if t.key in placed] + trials[index:])
                 return []
             except Exception as error:  # noqa: BLE001 - it came alone, so it is this trial's
                 bank.evict(trial.key)
@@ -220,7 +228,7 @@ class Workbench:
             self._log.info("finished %s after %d epochs", trial, row.epoch)
         return _entry(trial, epoch=row, final=final)
 
-    def _lose_bank(self, error: Exception, newcomers: list[HeldTrial], n_slots: int) -> None:
+    def _lose_bank(self, error: Exception, newcomers: list[HeldTrial]) -> None:
         """The bank failed as a whole: nothing in it can be trusted, so its trials start again in smaller ones.
 
         They go back without costing a life. Only what was alone fails: the one trial of the bank, or, out of memory,
@@ -229,7 +237,7 @@ class Workbench:
         trials = [*self._held.values(), *newcomers]
         self.drop_bank()
         if isinstance(error, OutOfDeviceMemory):
-            is_trials_fault = self._capacity.ran_out_of_memory(self.signature, n_slots) == 0
+            is_trials_fault = self._capacity.ran_out_of_memory(self.signature, self._n_slots) == 0
         elif len(trials) == 1:
             is_trials_fault = True
             self._capacity.ended_well(self.signature)

@@ -162,6 +162,7 @@ class FakeTrainer:
         self.banks: list[FakeBank] = []
         self.trained: list[list[int]] = []  # per epoch, the seeds in the bank
         self.sha256 = SHA256
+        self.slots_per_tile = 1  # slots are rounded up to whole tiles
         self.before_make: Callable[[int], None] = nothing
         self.before_admit: Callable[[TrialSpec], None] = nothing
         self.before_epoch: Callable[[FakeBank], None] = nothing
@@ -180,7 +181,7 @@ class FakeTrainer:
         self, dataset: str, *, hidden_units: tuple[int, ...], batch_size: int, stream_seed: int, n_slots: int
     ) -> FakeBank:
         self.before_make(n_slots)
-        self.banks.append(FakeBank(self, stream_seed, n_slots))
+        self.banks.append(FakeBank(self, stream_seed, -(-n_slots // self.slots_per_tile) * self.slots_per_tile))
         return self.banks[-1]
 
     def environment(self) -> dict[str, str]:

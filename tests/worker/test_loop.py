@@ -249,6 +249,53 @@ def test_what_does_not_fit_one_slot_fails_as_out_of_memory(bench, service):
     assert {trial.final["failure_kind"] for trial in service.trials.values()} == {"out_of_memory"}
 
 
+def test_shapes_that_no_bank_can_be_made_for_fail_all_their_trials_at_once(bench, service):
+    service.add_trials(3, signature="a", epochs=1)
+    service.add_trials(1, signature="b", epochs=1)
+    refusals = iter([TrialError("the batch is larger than the data")])
+
+    def refuse_once(n_slots):
+        for error in refusals:
+            raise error
+
+    bench.trainer.before_make = refuse_once
+    bench.run_until_idle()
+    assert service.states() == {"failed": 3, "completed": 1}
+    assert service.trials["trl_2"].final["error_type"] == "TrialError"
+
+
+def test_a_bank_that_rounds_its_slots_up_is_kept_and_filled_no_further_than_asked(make_bench, service):
+    bench = make_bench(slots=3)
+    bench.trainer.slots_per_tile = 4
+    service.add_trials(9, epochs=2)
+    bench.run_until_idle()
+    assert len(bench.trainer.banks) == 1
+    assert {len(seeds) for seeds in bench.trainer.trained} == {3}
+    assert {trial.attempt for trial in service.trials.values()} == {1}
+
+
+def test_out_of_memory_in_a_bank_that_rounds_up_comes_to_an_end(bench, service):
+    bench.trainer.slots_per_tile = 4
+    service.add_trials(2, epochs=1)
+
+    def never(spec):
+        raise OutOfDeviceMemory("too large")
+
+    bench.trainer.before_admit = never
+    bench.run_until_idle()
+    assert service.states() == {"failed": 2}
+
+
+def test_another_sweep_gets_a_bank_whose_stream_is_its_own(make_bench, service):
+    bench = make_bench(slots=2)
+    service.add_trials(2, epochs=3)
+    for trial_id in service.add_trials(2, epochs=1):
+        service.trials[trial_id].grant["sweep_id"] = "swp_2"
+    bench.run_until_idle()
+    assert len(bench.trainer.banks) == 2
+    assert {trial.starts[0]["start_epoch"] for trial in service.trials.values()} == {0}
+
+
 @pytest.mark.parametrize("culprit", [0, 3, 6])
 def test_a_culprit_is_found_by_halving_and_takes_no_neighbour_with_it(bench, service, culprit):
     service.add_trials(8, epochs=2)

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 import worker.trainer
+from service.wire.leases import Grant
 from worker.errors import TrainerUnavailable
 from worker.settings import WorkerSettings
-from worker.trainer import describe_device, make_trainer
+from worker.trainer import default_slots, describe_device, make_trainer
 
 
 def test_without_tensorflow_it_says_what_to_install(monkeypatch, tmp_path):
@@ -56,3 +57,52 @@ trainer.datasets(), trainer.device, trainer.default_slots
 sys.exit(int("tensorflow" in sys.modules or "keras" in sys.modules))
 """
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+REAL = """
+import sys
+from pathlib import Path
+from service.wire.leases import Grant
+from worker.entries import completed, epoch_report, trial_spec
+from worker.settings import WorkerSettings
+from worker.trainer import make_trainer
+
+trainer = make_trainer(WorkerSettings(data_dir=Path(sys.argv[1]), trainer=sys.argv[2], device="CPU"))
+trainer.load("mine")
+bank = trainer.make_bank("mine", hidden_units=(4,), batch_size=8, stream_seed=7, n_slots=2)
+grants = [Grant.model_validate_json(grant) for grant in sys.argv[3:]]
+rows = bank.admit([trial_spec(grant, grant.trial_id) for grant in grants]) + bank.train_epoch()
+reports = [epoch_report(row) for row in rows]
+assert [report.epoch for report in reports] == [0, 0, 1, 1], reports
+assert all(len(report.layers) == 2 for report in reports)
+final = completed(bank.test_metrics(grants[0].trial_id), 1)
+assert 0 <= final.test_accuracy <= 1
+assert bank.steps_done() > 0
+environment = trainer.environment()
+assert environment["trainer"] == sys.argv[2] and environment["device_kind"] == "CPU", environment
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["reference", "fused"])
+def test_what_a_real_trainer_measures_fits_the_wire(name, tmp_path, service):
+    (tmp_path / "datasets").mkdir()
+    x = np.random.default_rng(1).normal(size=(90, 3)).astype(np.float32)
+    np.savez(tmp_path / "datasets" / "mine.npz", x=x, y=np.arange(90) % 3)
+    trials = [service.trials[trial_id] for trial_id in service.add_trials(2)]
+    shapes = {"hidden_units": (4,), "batch_size": 8}
+    grants = [
+        Grant(**{**trial.grant, "parameters": trial.grant["parameters"].model_copy(update=shapes)}, attempt=1)
+        for trial in trials
+    ]
+    command = [sys.executable, "-c", REAL, str(tmp_path), name, *(grant.model_dump_json() for grant in grants)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-4000:]
+
+
+@pytest.mark.parametrize(
+    ("trainer", "cores", "has_gpu", "slots"),
+    [("reference", 8, True, 1), ("fused", 2, False, 8), ("fused", 8, True, 64)],
+)
+def test_slots_follow_the_machine(trainer, cores, has_gpu, slots):
+    assert default_slots(trainer, cores, has_gpu=has_gpu) == slots
