@@ -45,6 +45,8 @@ def tensor(values: ArrayLike, dtype: str | None = None) -> Tensor:
 
 def with_slots(array: Tensor, slots: Sequence[int], values: ArrayLike) -> Tensor:
     """A copy of a tensor in which these slots (the first axis) hold other values, one for each."""
+    if 0 in array.shape:  # say, moving averages where nothing is normalized; TensorFlow refuses to scatter nothing
+        return array
     update = tf.convert_to_tensor(np.asarray(values), dtype=array.dtype)
     return tf.tensor_scatter_nd_update(array, [[slot] for slot in slots], update)
 
