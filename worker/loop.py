@@ -24,7 +24,7 @@ from worker.errors import (
 )
 from worker.heartbeat import EXIT_DRAINED, Heartbeat, News, Pulse
 from worker.outbox import Outbox
-from worker.trainer import Trainer
+from worker.trainer import LoadedData, Trainer
 from worker.workbench import Workbench
 
 EXIT_ERROR = 1
@@ -231,18 +231,18 @@ class Loop:
             self._is_yielding = True
             bench.release(granted.trials)
             return
-        dataset_sha256 = self._load(granted.dataset, granted.dataset_sha256)
-        if dataset_sha256 is None:
+        data = self._load(granted.dataset, granted.dataset_sha256)
+        if data is None:
             bench.release(granted.trials)
         elif bench.n_held > 0:
             self._log.info("refilled %d slots", len(granted.trials))
             bench.admit(granted)
         else:
             self._log.info("claimed %d trials of %s", len(granted.trials), ", ".join(sorted(granted.sweeps)))
-            bench.begin(granted, dataset_sha256)
+            bench.begin(granted, data)
 
-    def _load(self, dataset: str, expected_sha256: str | None) -> str | None:
-        """The hash of the data set here if it is the sweep's; else None, and it is offered no more."""
+    def _load(self, dataset: str, expected_sha256: str | None) -> LoadedData | None:
+        """The data set here if it is the sweep's; else None, and it is offered no more."""
         if self._bench.n_held == 0:
             self._pulse.phase = "loading"
         try:
@@ -250,13 +250,13 @@ class Loop:
         except DatasetError as error:
             self._log.error("data set %s is offered no more: %s", dataset, error)
         else:
-            if expected_sha256 in (None, here):
+            if expected_sha256 in (None, here.sha256):
                 return here
             self._log.error(
                 "data set %s is offered no more: its hash here is %s, the sweep's is %s. Copy the sweep's file to "
                 "this machine and start the worker again",
                 dataset,
-                here,
+                here.sha256,
                 expected_sha256,
             )
         datasets = tuple(name for name in self._worker.datasets if name != dataset)

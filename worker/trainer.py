@@ -1,9 +1,12 @@
 """What the loop needs of a trainer, and the two trainers; TensorFlow is imported when the first bank is made."""
 
 import os
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, Protocol
+
+import numpy as np
 
 from worker.datasets import Dataset, available_datasets, load_dataset
 from worker.errors import TrainerUnavailable
@@ -12,6 +15,14 @@ from worker.training.contract import Bank
 
 SLOTS_PER_CORE = 4
 GPU_SLOTS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedData:
+    """What the service is told of a data set. `class_shares`: of the validation split, by class."""
+
+    sha256: str
+    class_shares: tuple[float, ...]
 
 
 class Trainer(Protocol):
@@ -24,8 +35,8 @@ class Trainer(Protocol):
     def datasets(self) -> list[str]:
         """Names of the data sets that can be loaded."""
 
-    def load(self, dataset: str) -> str:
-        """Load a data set, or keep it loaded; returns its SHA-256. May raise DatasetError."""
+    def load(self, dataset: str) -> LoadedData:
+        """Load a data set, or keep it loaded. May raise DatasetError."""
 
     def make_bank(
         self, dataset: str, *, hidden_units: tuple[int, ...], batch_size: int, stream_seed: int, n_slots: int
@@ -55,9 +66,11 @@ class LocalTrainer:
         """Names of the data sets that can be loaded."""
         return available_datasets(self._settings.data_dir)
 
-    def load(self, dataset: str) -> str:
-        """Load a data set unless it was the last one used; returns its SHA-256."""
-        return self._load(dataset).sha256
+    def load(self, dataset: str) -> LoadedData:
+        """Load a data set unless it was the last one used."""
+        loaded = self._load(dataset)
+        counts = np.bincount(loaded.y_val, minlength=loaded.n_classes)
+        return LoadedData(loaded.sha256, tuple((counts / counts.sum()).tolist()))
 
     def make_bank(
         self, dataset: str, *, hidden_units: tuple[int, ...], batch_size: int, stream_seed: int, n_slots: int

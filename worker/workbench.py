@@ -17,7 +17,7 @@ from worker.errors import OutOfDeviceMemory, TrainerUnavailable, TrialError, Wor
 from worker.heartbeat import News, Pulse
 from worker.holding import HeldTrial, key_of
 from worker.outbox import Delivery, Outbox, RefusedEntry
-from worker.trainer import Trainer
+from worker.trainer import LoadedData, Trainer
 from worker.training.contract import Bank, EpochRow
 
 
@@ -45,7 +45,7 @@ class Workbench:
         self._log = log
         self._bank: Bank | None = None
         self._held: dict[str, HeldTrial] = {}
-        self._dataset_sha256 = ""
+        self._data = LoadedData("", ())
         self._steps_before = 0  # of banks that were dropped
         self._n_slots = 0  # that the bank was asked to have
         self._sweeps: set[str] = set()  # served by the bank
@@ -63,7 +63,7 @@ class Workbench:
             return 0
         return max(0, min(self._bank.free_slots, self._n_slots - len(self._held)))
 
-    def begin(self, granted: Granted, dataset_sha256: str) -> None:
+    def begin(self, granted: Granted, data: LoadedData) -> None:
         """Admit trials to the empty bank if it is theirs, else to a new one.
 
         A bank is kept for the sweeps that it has served, so that a generation of trials that end together costs no
@@ -76,7 +76,7 @@ class Workbench:
         is_theirs = granted.signature == self.signature and granted.sweeps <= self._sweeps
         has_size = self._bank is not None and self._n_slots == self._capacity.slots(granted.signature)
         if not (is_theirs and has_size):
-            self._open(granted, dataset_sha256)
+            self._open(granted, data)
         self.admit(granted)
 
     def admit(self, granted: Granted) -> None:
@@ -103,7 +103,8 @@ class Workbench:
         start = Start(
             stream_seed=bank.stream_seed,
             start_epoch=bank.bank_epoch,
-            dataset_sha256=self._dataset_sha256,
+            dataset_sha256=self._data.sha256,
+            class_shares=self._data.class_shares,
             environment=self._trainer.environment(),
         )
         self._report([_entry(started[row.key], epoch=row, start=start) for row in rows])
@@ -174,10 +175,10 @@ class Workbench:
             self._vacate([trial])
             self._end(trial, Stopped())
 
-    def _open(self, granted: Granted, dataset_sha256: str) -> None:
+    def _open(self, granted: Granted, data: LoadedData) -> None:
         self.drop_bank()
         self.signature = granted.signature
-        self._dataset_sha256 = dataset_sha256
+        self._data = data
         self._pulse.phase = "compiling"
         shapes = granted.trials[0].grant.parameters
         self._n_slots = self._capacity.slots(granted.signature)

@@ -36,6 +36,7 @@ from worker.client import ServiceClient
 from worker.folder import WorkerFolder
 from worker.main import Surroundings, Worker, assemble
 from worker.settings import WorkerSettings
+from worker.trainer import LoadedData
 from worker.training.contract import EpochRow, LayerRow, TestMetrics, TrialSpec
 
 SHA256 = "0" * 64
@@ -174,8 +175,8 @@ class FakeTrainer:
     def datasets(self) -> list[str]:
         return ["digits", "other"]
 
-    def load(self, dataset: str) -> str:
-        return self.sha256
+    def load(self, dataset: str) -> LoadedData:
+        return LoadedData(self.sha256, (0.25, 0.75))
 
     def make_bank(
         self, dataset: str, *, hidden_units: tuple[int, ...], batch_size: int, stream_seed: int, n_slots: int

@@ -22,7 +22,12 @@ def test_the_probe_says_how_the_attempt_began(bench, service):
     service.add_trials(5, epochs=2)
     bench.run_until_idle()
     starts = [trial.starts for trial in service.trials.values()]
-    expected = {"stream_seed": 7, "dataset_sha256": "0" * 64, "environment": {"device": "fake"}}
+    expected = {
+        "stream_seed": 7,
+        "dataset_sha256": "0" * 64,
+        "class_shares": (0.25, 0.75),
+        "environment": {"device": "fake"},
+    }
     assert starts[0] == [{**expected, "start_epoch": 0}]
     assert starts[4] == [{**expected, "start_epoch": 2}]
 

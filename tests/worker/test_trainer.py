@@ -32,9 +32,10 @@ def test_a_data_set_is_loaded_once_for_many_banks(tmp_path, monkeypatch):
     x = np.arange(60, dtype=np.float32).reshape(60, 1)
     np.savez(tmp_path / "datasets" / "mine.npz", x=x, y=np.arange(60) % 3)
     trainer = make_trainer(WorkerSettings(data_dir=tmp_path, trainer="reference"))
-    sha256 = trainer.load("mine")
+    data = trainer.load("mine")
     monkeypatch.setattr(worker.trainer, "load_dataset", None)
-    assert trainer.load("mine") == sha256
+    assert trainer.load("mine") == data
+    assert data.class_shares == pytest.approx((1 / 3, 1 / 3, 1 / 3))
 
 
 def test_a_gpu_is_named_and_a_hidden_one_is_not(tmp_path, monkeypatch):
