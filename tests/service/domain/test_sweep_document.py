@@ -47,7 +47,7 @@ def test_a_wandb_file_with_our_parameters_runs_as_it_is() -> None:
     assert document.early_termination == EarlyTermination("hyperband", min_iter=3, eta=3.0)
     assert document.distributions["learning_rate"] == Uniform(
         pytest.approx(1e-4, rel=1e-2), pytest.approx(0.1, rel=1e-2), log=True
-    )  # type: ignore[arg-type]
+    )
     assert document.distributions["batch_size"] == Quantized(32, 256, 8, log=True)
     assert [warning.split(" ")[0] for warning in document.warnings] == ["/program", "/project", "/entity", "/command"]
 
