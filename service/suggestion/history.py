@@ -86,7 +86,7 @@ class History:
         It depends on what is known, not on when it became known.
         """
         numbers = {rank[-1] for rank in self._ranked[: self._n_best]}
-        numbers.update(self._finished[-self._n_recent :], self._open)
+        numbers.update(self._finished[max(0, len(self._finished) - self._n_recent) :], self._open)
         return [self._trials[number] for number in sorted(numbers)]
 
     def _forget(self, number: int) -> None:
