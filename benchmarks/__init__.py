@@ -1,0 +1,1 @@
+"""What gradsweep costs, measured: `python -m benchmarks [NAME …]`. Figures, not tests: nothing here passes or fails."""
