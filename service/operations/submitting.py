@@ -106,6 +106,10 @@ def _insert(connection: Connection, plan: SweepPlan, seed: int, submitted: str, 
     resolved = {**document.resolved, "name": name, "seed": seed}
     defaulted = [*document.defaulted, *(["/seed"] if document.seed is None else [])]
     definition = {**document.definition(), "resolved": resolved, "defaulted": defaulted, "warnings": warnings}
+    run_cap, n_distinct = document.run_cap, plan.n_distinct
+    if n_distinct is not None and (run_cap is None or n_distinct < run_cap):
+        # the end is known from the beginning: progress has a total, and the last trial completes the sweep
+        run_cap, definition["exhausted"] = n_distinct, True
     sweep = insert_sweep(
         connection,
         {
@@ -118,7 +122,7 @@ def _insert(connection: Connection, plan: SweepPlan, seed: int, submitted: str, 
             "metric_direction": document.metric.direction,
             "metric_at": document.metric.at,
             "metric_target": document.metric.target,
-            "run_cap": document.run_cap,
+            "run_cap": run_cap,
             "max_parallel": document.max_parallel,
             "seed": seed,
             "failure_limit": document.failure_limit,

@@ -16,6 +16,7 @@ from service.domain.states import SweepState, TrialState
 from service.domain.sweep import Sweep
 from service.domain.trial import Trial, TrialFact
 from service.operations.proposing import propose_trials
+from service.operations.settling import settle_sweep
 from service.operations.steering import pause_sweep
 from service.operations.submitting import submit_sweep
 from service.suggestion.search import SweepSearch
@@ -66,6 +67,13 @@ class ListeningSearch:
     def suggest(self, numbers: Sequence[int]) -> list[Parameters]:
         self.meanwhile()
         return self.search.suggest(numbers)
+
+
+class ShortSearch(ListeningSearch):
+    """A search that has two trials and no more."""
+
+    def suggest(self, numbers: Sequence[int]) -> list[Parameters]:
+        return self.search.suggest([number for number in numbers if number < 2])
 
 
 class ListeningSearches(Searches):
@@ -122,13 +130,23 @@ def test_a_small_space_is_trained_once_each_and_completes_the_sweep(sqlite_datab
     assert (exhausted.run_cap, exhausted.definition["exhausted"]) == (6, True)
 
 
-def test_an_exhausted_sweep_whose_trials_have_ended_is_completed(
+class EmptySearches(Searches):
+    """Searches that have nothing left after their first trials, in a space that nobody can count."""
+
+    def of(self, sweep: Sweep) -> SweepSearch:
+        return ShortSearch(super().of(sweep), lambda: None)
+
+
+def test_a_search_with_nothing_left_ends_the_sweep_with_its_last_trial(
     database: Database, submit: Callable[..., Sweep], record: Any
 ) -> None:
-    sweep, searches = submit(parameters=SMALL, run_cap=50, max_parallel=6), Searches()
-    propose_trials(database, searches, sweep.id, 6)
+    sweep, searches = submit(run_cap=50, max_parallel=6), EmptySearches()
+    assert propose_trials(database, searches, sweep.id, 6) == 2
+    assert now(database, sweep).run_cap == 2
+    assert record.sweep(sweep) == ("queued", None)
     end_all(database, sweep)
-    assert propose_trials(database, searches, sweep.id, 6) == 0
+    with database.write() as connection:
+        settle_sweep(connection, now(database, sweep), 1)
     assert record.sweep(sweep) == ("completed", "space_exhausted")
 
 

@@ -99,3 +99,20 @@ def test_submissions_at_once_get_names_and_keys_of_their_own(database: Database)
         answers = list(pool.map(lambda n: submit(database, f"key-{n % 2}", name="race"), range(4)))
     assert sorted(answer.replayed for answer in answers) == [False, False, True, True]
     assert {answer.sweep.name for answer in answers} == {"race", "race-2"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "run_cap", "is_exhausted"),
+    [
+        ({"method": "grid", "run_cap": None}, 6, True),
+        ({"method": "random", "run_cap": 50}, 6, True),
+        ({"method": "random", "run_cap": 5}, 5, False),
+    ],
+)
+def test_the_size_of_a_small_space_is_its_run_cap(
+    sqlite_database: Database, keys: dict[str, Any], run_cap: int, is_exhausted: bool
+) -> None:
+    space = {"dropout": {"values": [0.0, 0.1, 0.2]}, "optimizer": {"values": ["adam", "sgd"]}}
+    sweep = submit(sqlite_database, parameters=space, **keys).sweep
+    assert (sweep.run_cap, sweep.definition.get("exhausted", False)) == (run_cap, is_exhausted)
+    assert sweep.definition["resolved"].get("run_cap") == keys["run_cap"]
