@@ -110,7 +110,8 @@ def assemble(
         client.release(lease_id, ReleaseRequest())
 
     def end_lease_of_pulse() -> None:
-        if pulse.lease_id is not None:
+        # Reports that still wait on disk would come to a lease that has ended: then the next start ends it.
+        if pulse.lease_id is not None and spool.is_empty:
             end_lease(pulse.lease_id)
 
     heartbeat = Heartbeat(

@@ -282,3 +282,27 @@ def test_a_proxy_of_the_outer_world_is_not_used_on_loopback(monkeypatch):
         client.report("lse_1", ["{}"])
     client.close()
     assert requests == ["127.0.0.1"]
+
+
+def test_a_drain_cut_short_leaves_the_lease_to_the_next_start_if_reports_wait(bench, service):
+    service.add_trials(1, epochs=9)
+    bench.time.at(1.5, lambda: setattr(service, "is_away", True))
+    bench.time.at(3.2, lambda: setattr(service, "is_away", False))
+    bench.time.at(3.2, lambda: setattr(bench.worker.pulse, "drain_until", bench.time.now))
+    bench.time.at(3.3, bench.worker.heartbeat.beat)
+    bench.time.at(3.3, bench.stop.set)
+    seen = []
+    bench.time.at(3.4, lambda: seen.extend([*bench.exits, *service.ended_leases]))
+    bench.run()
+    assert seen == [0]
+
+
+def test_a_drain_cut_short_hands_back_at_once_if_nothing_waits(bench, service):
+    service.add_trials(1, epochs=9)
+    bench.time.at(3.2, lambda: setattr(bench.worker.pulse, "drain_until", bench.time.now))
+    bench.time.at(3.3, bench.worker.heartbeat.beat)
+    bench.time.at(3.3, bench.stop.set)
+    seen = []
+    bench.time.at(3.4, lambda: seen.extend([*bench.exits, *service.ended_leases]))
+    bench.run()
+    assert seen == [0, "lse_1"]
