@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check package format bench lock clean
+.PHONY: help demo test check package format bench lock secrets clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -50,11 +50,18 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 
 lock: $(READY)  ## resolve the dependencies again, with hashes and without the name of any registry
 	echo 'uv>=0.13' | $(COMPILE) - -o requirements/uv.txt
+	echo 'hatchling>=1.27' | $(COMPILE) - -o requirements/build.txt
 	$(COMPILE) pyproject.toml -o requirements/base.txt
 	$(COMPILE) pyproject.toml --extra worker -o requirements/worker.txt
 	$(COMPILE) pyproject.toml --extra gpu -o requirements/gpu.txt
 	$(COMPILE) pyproject.toml --extra worker --extra dev -o requirements/dev.txt
 	! grep -n '://' requirements/*.txt
+
+secrets:  ## make the two secrets that docker-compose.yml reads, unless they are there
+	mkdir -p -m 700 secrets
+	for name in token postgres_password; do \
+	  [ -e secrets/$$name ] || $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(32), end="")' > secrets/$$name; \
+	done
 
 clean:  ## remove what the other targets made, the data folder apart
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build *.egg-info

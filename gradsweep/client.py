@@ -24,6 +24,7 @@ import httpx
 from gradsweep.streaming import read_events
 from service.wire.base import Answer
 from service.wire.sweeps import (
+    AttemptList,
     BestTrials,
     EpochList,
     ErrorEntry,
@@ -204,6 +205,10 @@ class Client:
     def trial(self, trial: str) -> TrialView:
         """One trial by its id."""
         return self._call(TrialView, "GET", f"/v1/trials/{_segment(trial)}")
+
+    def attempts(self, trial: str) -> AttemptList:
+        """Each go of a worker at a trial."""
+        return self._call(AttemptList, "GET", f"/v1/trials/{_segment(trial)}/attempts")
 
     def epochs(self, trial: str) -> EpochList:
         """What the trial's present attempt reported, epoch by epoch."""

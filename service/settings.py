@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy import make_url
 
 
 class ServiceSettings(BaseSettings):
@@ -17,6 +18,9 @@ class ServiceSettings(BaseSettings):
     database_url: str = Field(
         "",
         description="`sqlite:///FILE` or `postgresql+psycopg://…`; without it, the file gradsweep.db in data_dir.",
+    )
+    database_password_file: Path | None = Field(
+        None, description="File that holds the database's password, which then need not stand in the URL."
     )
     pool_size: int = Field(
         10, ge=2, le=100, description="Connections to the database; as many requests are answered at the same time."
@@ -60,6 +64,17 @@ class ServiceSettings(BaseSettings):
             return tuple(name.strip().lower() for name in value.split(",") if name.strip())
         return value
 
+    @field_validator("database_password_file")
+    @classmethod
+    def _holds_a_password(cls, path: Path | None) -> Path | None:
+        try:
+            is_empty = path is not None and not path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} cannot be read: {error}") from error
+        if is_empty:
+            raise ValueError(f"{path} is empty; write the database's password into it")
+        return path
+
     @model_validator(mode="after")
     def _renew_in_time(self) -> "ServiceSettings":
         if self.heartbeat_seconds * 2 > self.lease_seconds:
@@ -71,8 +86,12 @@ class ServiceSettings(BaseSettings):
 
     @property
     def url(self) -> str:
-        """Where the database is, with the default filled in."""
-        return self.database_url or f"sqlite:///{self.data_dir / 'gradsweep.db'}"
+        """Where the database is, with the default and the password filled in."""
+        url = self.database_url or f"sqlite:///{self.data_dir / 'gradsweep.db'}"
+        if self.database_password_file is None:
+            return url
+        password = self.database_password_file.read_text(encoding="utf-8").strip()
+        return make_url(url).set(password=password).render_as_string(hide_password=False)
 
     @property
     def is_loopback(self) -> bool:

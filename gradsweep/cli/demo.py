@@ -90,8 +90,8 @@ def running_household(data_dir: Path, options: list[str]) -> Iterator[str]:
         raise CommandError(f"{data_dir} cannot be written ({error.strerror}): choose --data-dir") from error
     with log:
         up = subprocess.Popen(  # noqa: S603 - our own command line
-            command("up", "--port", "0", "--data-dir", str(data_dir), "--json", *options),
-            stdin=subprocess.DEVNULL,
+            command("up", "--port", "0", "--data-dir", str(data_dir), "--json", "--leave-with-stdin", *options),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             start_new_session=True,
@@ -129,8 +129,9 @@ def _end(up: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         up.kill()
         up.wait()
-    if up.stdout is not None:
-        up.stdout.close()
+    for pipe in (up.stdin, up.stdout):
+        if pipe is not None:
+            pipe.close()
 
 
 def _tell(line: str) -> None:

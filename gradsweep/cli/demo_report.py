@@ -39,10 +39,10 @@ def best_table(client: Client, sweep: SweepView, ranked: Sequence[TrialView], na
     for trial in ranked:
         layers = client.gradients(trial.id, from_epoch=trial.epoch).layers
         values = [parameter(getattr(trial.parameters, name)) for name in names]
-        accuracy = (number(trial.objective), number(trial.test_accuracy))
-        rows.append((str(trial.number), *accuracy, *gradient_cells(layers), *values))
-    columns = ("#", sweep.metric.name, "test acc.", "update ratio", "grad rms first", "grad rms last", *names)
-    return table("Best configurations (gradients of their last epoch)", columns, rows, numeric=6)
+        judged = (number(trial.objective), number(trial.test_accuracy), number(trial.stability))
+        rows.append((str(trial.number), *judged, *gradient_cells(layers), *values))
+    columns = ("#", sweep.metric.name, "test acc.", "stability", "update ratio", "grad rms first", "last", *names)
+    return table("Best configurations (gradients of their last epoch)", columns, rows, numeric=7)
 
 
 def gradient_cells(layers: Sequence[LayerView]) -> tuple[str, str, str]:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from gradsweep.cli.checks import Finding
 from gradsweep.cli.wording import number, parameter, searched_names, trial_fate
-from service.wire.sweeps import SweepSummary, TrialView
+from service.wire.sweeps import SweepSummary, TrialView, WorkerView
 
 STATUS_STYLES = {"OK": "green", "WARN": "yellow", "FAIL": "bold red"}
 WIDTH_WITHOUT_TERMINAL = 160
@@ -80,16 +80,37 @@ def print_sweeps(sweeps: Sequence[SweepSummary]) -> None:
 def print_trials(trials: Sequence[TrialView], metric: str, title: str | None = None) -> None:
     """Print trials, one line each, with the parameters in which they differ."""
     names = searched_names([trial.parameters for trial in trials])
-    columns = ("#", metric, "test acc.", "epochs", "state", *names)
+    columns = ("#", metric, "test acc.", "stability", "epochs", "state", "verdict", *names)
     rows = [
         (
             str(trial.number),
             number(trial.objective),
             number(trial.test_accuracy),
+            number(trial.stability),
             "" if trial.epoch is None else str(trial.epoch),
             trial_fate(trial),
+            trial.verdict or "",
             *(parameter(getattr(trial.parameters, name)) for name in names),
         )
         for trial in trials
     ]
-    console().print(table(title, columns, rows, numeric=4))
+    console().print(table(title, columns, rows, numeric=5))
+
+
+def print_workers(workers: Sequence[WorkerView]) -> None:
+    """Print workers, one line each, the latest first."""
+    rows = [
+        (
+            worker.host,
+            "quarantined" if worker.is_quarantined else worker.phase if worker.is_alive else "gone",
+            f"{worker.slots_filled}/{worker.n_slots}",
+            worker.device,
+            worker.trainer,
+            worker.version,
+            f"{worker.last_seen:%Y-%m-%d %H:%M:%S}",
+            worker.id,
+        )
+        for worker in workers
+    ]
+    columns = ("host", "phase", "slots", "device", "trainer", "version", "last seen (UTC)", "id")
+    console().print(table(None, columns, rows))

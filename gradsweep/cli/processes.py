@@ -43,11 +43,14 @@ def up(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = DEFAULT_PORT,
     trainer: Trainer = None,
     slots: Slots = None,
+    leave_with_stdin: LeaveWithStdin = False,
     as_json: Json = False,
 ) -> None:
     """Start the service and a worker on this machine, and keep them alive; Ctrl-C ends them in good order."""
     from gradsweep.cli.household import Household
 
+    if leave_with_stdin:
+        _leave_with_stdin()
     Household(data_dir, port, trainer=trainer, slots=slots, as_json=as_json).keep()
 
 
@@ -63,7 +66,6 @@ def serve(
 ) -> None:
     """Start the service alone; every other setting is in docs/settings.md."""
     from service.app import serve as run_service
-
     from service.errors import ServiceError
     from service.settings import ServiceSettings
 
@@ -110,7 +112,6 @@ def worker(
 ) -> None:
     """Start a worker: it trains what the service has to train, until it is told to end."""
     from worker.main import run_worker
-
     from worker.settings import WorkerSettings
 
     if leave_with_stdin:

@@ -19,7 +19,13 @@ from service.wire.sweeps import SweepView, WorkerView
 
 BAR_WIDTH = 40
 LINE_SECONDS = 5.0
-"""Shortest time between two plain lines, unless the sweep's state has changed."""
+"""Shortest time between two plain lines of progress, unless the sweep's state has changed."""
+LINE_WIDTH = 100
+WAITING = {
+    "no_worker": "waiting for a worker: start one with gradsweep worker",
+    "dataset": "waiting for a worker that has the data set",
+    "compiling": "compiling",
+}
 STATE_STYLES = {
     "running": "cyan",
     "waiting": "dim",
@@ -74,12 +80,14 @@ class LiveScreen:
 
 
 class LineScreen:
-    """One line when something has changed, for logs and pipes."""
+    """Short lines when something has changed, for logs and pipes: state, progress, a new best."""
 
     def __init__(self, say: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> None:
-        self.say = say
+        self._say = say
         self.clock = clock
-        self.last: tuple[str, int] | None = None
+        self.state: str | None = None
+        self.trials_done = 0
+        self.best: str = ""
         self.next_at = 0.0
         self.is_lost = False
 
@@ -91,15 +99,24 @@ class LineScreen:
     ) -> None:
         return None
 
+    def say(self, line: str) -> None:
+        """Say a line, cut to a width that fits everywhere."""
+        self._say(line if len(line) <= LINE_WIDTH else line[: LINE_WIDTH - 1] + "…")
+
     def show(self, picture: Picture) -> None:
-        """Say a line if the state has changed, or trials have ended and the last line is a while ago."""
+        """Say what has changed; progress not more often than every few seconds."""
         sweep = picture.sweep
-        now, seen = self.clock(), (sweep.state, sweep.progress.trials_done)
-        self.is_lost = False
-        if self.last is not None and self.last[0] == sweep.state and (seen == self.last or now < self.next_at):
-            return
-        self.last, self.next_at = seen, now + LINE_SECONDS
-        self.say(" · ".join(part for part in (*headline(sweep), best_line(picture), counts_line(sweep)) if part))
+        now, self.is_lost = self.clock(), False
+        state = f"{sweep.name}: {state_words(sweep)}"
+        best, trials_done = best_line(picture), sweep.progress.trials_done
+        if state != self.state:
+            self.say(state)
+        if best and best != self.best:
+            self.say(f"{sweep.name}: {best}")
+        if trials_done != self.trials_done and (now >= self.next_at or state != self.state):
+            self.say(f"{sweep.name}: {progress_line(sweep)}")
+            self.trials_done, self.next_at = trials_done, now + LINE_SECONDS
+        self.state, self.best = state, best
 
     def lost(self, seconds: float) -> None:
         """Say once that the service is away."""
@@ -161,11 +178,19 @@ def _bar(done: int, total: int | None) -> tuple[RenderableType, str]:
     return bar, f"{done}/{total if total is not None else '?'}"
 
 
-def headline(sweep: SweepView) -> tuple[str, ...]:
-    """Name, state, progress and rate."""
-    progress = sweep.progress
-    total = "?" if progress.trials_total is None else str(progress.trials_total)
-    return (f"{sweep.name}: {sweep.summary}", f"{progress.trials_done}/{total} trials", rate_line(sweep))
+def state_words(sweep: SweepView) -> str:
+    """The state, with its reason, and what it waits for if somebody could do something about that."""
+    words = sweep.state if sweep.state_reason is None else f"{sweep.state} ({sweep.state_reason.replace('_', ' ')})"
+    return f"{words}, {WAITING[sweep.waiting_for]}" if sweep.waiting_for in WAITING else words
+
+
+def progress_line(sweep: SweepView) -> str:
+    """Trials done, counts of those that are over, rate and time left."""
+    total = "?" if sweep.progress.trials_total is None else str(sweep.progress.trials_total)
+    counts = sweep.counts.model_dump(exclude={"waiting", "running"})
+    over = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    parts = (f"{sweep.progress.trials_done}/{total} trials", over, rate_line(sweep))
+    return " · ".join(part for part in parts if part)
 
 
 def rate_line(sweep: SweepView) -> str:

@@ -53,6 +53,7 @@ def print_trial(trial: TrialView, epochs: Sequence[EpochView], layers: Sequence[
         ("state", trial_fate(trial) + (f" ({trial.prune_detail})" if trial.prune_detail else "")),
         ("objective", number(trial.objective)),
         ("test accuracy", number(trial.test_accuracy)),
+        ("gradients", gradients_words(trial)),
         ("attempt", f"{trial.attempt}, lives lost {trial.lost}"),
         ("time", duration(trial.wall_seconds)),
     ]
@@ -74,6 +75,14 @@ def print_trial(trial: TrialView, epochs: Sequence[EpochView], layers: Sequence[
     if trial.failure is not None and trial.failure.traceback:
         screen.print(trial.failure.traceback)
     print_gradients(layers)
+
+
+def gradients_words(trial: TrialView) -> str:
+    """Verdict and stability, with what limits it."""
+    if trial.verdict is None:
+        return "not judged yet"
+    limit = "" if trial.stability_limited_by is None else f", limited by {trial.stability_limited_by}"
+    return f"{trial.verdict}, stability {number(trial.stability) or 'unknown'}{limit}"
 
 
 def print_gradients(layers: Sequence[LayerView]) -> None:

@@ -1,11 +1,13 @@
 """`init`: writes a commented sweep file to start from."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gradsweep.cli.exits import CommandError
+from gradsweep.cli.options import Json
 
 SWEEP_FILE = """\
 # A sweep: what to search, how, and for how long. Submit it with
@@ -62,6 +64,7 @@ def init(
     file: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("sweep.yaml"),
     name: Annotated[str, typer.Option("--name", help="The sweep's name.")] = "my-first-sweep",
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write a commented sweep file to start from."""
     if file.exists() and not force:
@@ -70,4 +73,7 @@ def init(
         file.write_text(SWEEP_FILE.format(file=file, name=name), encoding="utf-8")
     except OSError as error:
         raise CommandError(f"{file} cannot be written ({error.strerror}): choose a folder you may write to") from error
-    typer.echo(f"Wrote {file}. Next: gradsweep up   and, in another terminal,   gradsweep submit {file} --watch")
+    if as_json:
+        typer.echo(json.dumps({"file": str(file)}))
+    else:
+        typer.echo(f"Wrote {file}. Next: gradsweep up   and, in another terminal,   gradsweep submit {file} --watch")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from gradsweep.cli.exits import CommandError
+from gradsweep.cli.exits import CommandError, ExitCode
 from gradsweep.cli.options import DEFAULT_URL, Json, SweepReference, TokenFile, TrialReference, Url
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def delete(
         if not yes:
             if as_json or not sys.stdin.isatty():
                 raise CommandError(f"deleting {found.name} cannot be undone: repeat the command with --yes")
-            typer.confirm(f"Delete {found.name} with its {found.counts.total} trials for good?", abort=True, err=True)
+            if not typer.confirm(f"Delete {found.name} with its {found.counts.total} trials for good?", err=True):
+                raise CommandError(f"{found.name} was not deleted", ExitCode.FAILED)
         client.delete(found.id)
     if as_json:
         print_json({"deleted": found.id, "name": found.name})

@@ -9,8 +9,8 @@ from service.api.context import ContextDep, TrialId
 from service.api.documenting import errors
 from service.errors import Conflict, NotFound
 from service.operations import steering
-from service.operations.reading import read_epochs, read_gradients, read_trial
-from service.wire.sweeps import EpochList, GradientList, TrialView
+from service.operations.reading import read_attempts, read_epochs, read_gradients, read_trial
+from service.wire.sweeps import AttemptList, EpochList, GradientList, TrialView
 
 router = APIRouter(route_class=StrictRoute, tags=["trials"])
 
@@ -19,6 +19,17 @@ router = APIRouter(route_class=StrictRoute, tags=["trials"])
 def get(context: ContextDep, trial: TrialId) -> TrialView:
     """Its parameters and what came of them; after a failure also the traceback."""
     return read_trial(context.database, trial)
+
+
+@router.get(
+    "/v1/trials/{trial}/attempts",
+    operation_id="list_attempts",
+    summary="A trial's attempts",
+    responses=errors(NotFound),
+)
+def attempts(context: ContextDep, trial: TrialId) -> AttemptList:
+    """Each go of a worker at it: how it ended, and what is needed to replay it alone."""
+    return read_attempts(context.database, trial)
 
 
 @router.get(

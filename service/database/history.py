@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from service.database.tables import epochs, events, layer_epochs, sweeps
+from service.database.tables import attempts, epochs, events, layer_epochs, sweeps
 from service.domain.states import SweepState
 
 
@@ -25,6 +25,13 @@ def epochs_of(connection: Connection, trial_id: str, attempt: int) -> Sequence[R
     """The epochs of one attempt, in order."""
     statement = select(epochs).where(epochs.c.trial_id == trial_id, epochs.c.attempt == attempt)
     return connection.execute(statement.order_by(epochs.c.epoch)).all()
+
+
+def attempts_of(connection: Connection, trial_id: str) -> Sequence[Row[Any]]:
+    """All attempts at a trial, in order."""
+    return connection.execute(
+        select(attempts).where(attempts.c.trial_id == trial_id).order_by(attempts.c.attempt)
+    ).all()
 
 
 def layers_of(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from service.database.engine import Database
-from service.database.history import epochs_of, layers_of
+from service.database.history import attempts_of, epochs_of, layers_of
 from service.database.listing import best_trials, position_of, sweeps_page, trials_page
 from service.database.overview import (
     all_workers,
@@ -26,6 +26,7 @@ from service.domain.sweep import Sweep
 from service.domain.trial import Trial
 from service.errors import NotFound
 from service.operations.viewing import (
+    attempt_view,
     epoch_view,
     layer_view,
     metric_view,
@@ -35,6 +36,7 @@ from service.operations.viewing import (
     worker_view,
 )
 from service.wire.sweeps import (
+    AttemptList,
     BestTrials,
     EpochList,
     GradientList,
@@ -134,6 +136,14 @@ def read_trial(database: Database, trial_id: str) -> TrialView:
     """One trial."""
     with database.read() as connection:
         return _trial_views(connection, [_trial(connection, trial_id)])[0]
+
+
+def read_attempts(database: Database, trial_id: str) -> AttemptList:
+    """All attempts at a trial."""
+    with database.read() as connection:
+        trial = _trial(connection, trial_id)
+        rows = attempts_of(connection, trial.id)
+    return AttemptList(trial_id=trial.id, attempts=tuple(map(attempt_view, rows)))
 
 
 def read_epochs(database: Database, trial_id: str) -> EpochList:

@@ -14,6 +14,7 @@ from service.domain.states import TrialState, WaitingFor
 from service.domain.sweep import Sweep
 from service.domain.trial import Trial
 from service.wire.sweeps import (
+    AttemptView,
     BestView,
     EpochView,
     EventView,
@@ -154,6 +155,21 @@ def trial_view(trial: Trial, beside: Surroundings | None) -> TrialView:
         created_at=moment(trial.created_at_ms),
         started_at=moment_or_none(trial.started_at_ms),
         ended_at=moment_or_none(trial.ended_at_ms),
+    )
+
+
+def attempt_view(row: Row[Any]) -> AttemptView:
+    """One row of `attempts`."""
+    return AttemptView(
+        attempt=row.attempt,
+        worker_id=row.worker_id,
+        outcome=_value(row.outcome),
+        stream_seed=row.stream_seed,
+        start_epoch=row.start_epoch,
+        dataset_sha256=row.dataset_sha256,
+        environment=row.environment or {},
+        started_at=moment(row.started_at_ms),
+        ended_at=moment_or_none(row.ended_at_ms),
     )
 
 

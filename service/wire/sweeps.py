@@ -193,6 +193,30 @@ class BestTrials(Answer):
     trials: tuple[TrialView, ...]
 
 
+class AttemptView(Answer):
+    """One go of a worker at a trial. Stream, start and data hash are enough to replay it alone.
+
+    `outcome` is null while it runs; they are null until the attempt's first report.
+    """
+
+    attempt: int
+    worker_id: str
+    outcome: Literal["completed", "pruned", "failed", "cancelled", "released", "lost"] | None
+    stream_seed: int | None
+    start_epoch: int | None
+    dataset_sha256: str | None
+    environment: dict[str, str]
+    started_at: AwareDatetime
+    ended_at: AwareDatetime | None
+
+
+class AttemptList(Answer):
+    """All attempts at a trial, in order."""
+
+    trial_id: str
+    attempts: tuple[AttemptView, ...]
+
+
 class EpochView(Answer):
     """One epoch of one attempt; epoch 0 is the probe before the first update."""
 

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -61,15 +62,63 @@ def test_a_picture_without_totals_rates_or_best(make_sweep: Callable[..., SweepV
     assert "best" not in console.file.getvalue()
 
 
-def test_lines_tell_changes_only(make_sweep: Callable[..., SweepView]) -> None:
-    lines: list[str] = []
-    now = [0.0]
-    screen = LineScreen(lines.append, lambda: now[0])
-    four, five = make_sweep(), make_sweep(progress={**make_sweep().progress.model_dump(), "trials_done": 5})
-    for sweep, seconds in ((four, 0), (four, 10), (five, 1), (five, 10), (make_sweep(state="completed"), 10)):
-        now[0] = float(seconds)
-        screen.show(Picture(sweep, None, ()))
-    assert [line.split(" · ")[1] for line in lines] == ["4/8 trials", "5/8 trials", "4/8 trials"]
+@pytest.fixture
+def hear(make_sweep: Callable[..., SweepView], make_trial: Callable[..., TrialView]) -> Callable[..., list[str]]:
+    """Shows a sweep at given seconds, changed as asked, and returns the lines that were said."""
+
+    def hear_all(*moments: tuple[float, dict[str, Any]]) -> list[str]:
+        lines: list[str] = []
+        now = [0.0]
+        screen = LineScreen(lines.append, lambda: now[0])
+        for seconds, changes in moments:
+            now[0] = seconds
+            done = {**make_sweep().progress.model_dump(), "trials_done": changes.pop("trials_done", 4)}
+            best = changes.pop("best_trial", None)
+            screen.show(Picture(make_sweep(progress=done, **changes), best, ()))
+        return lines
+
+    return hear_all
+
+
+def test_lines_tell_progress_when_there_is_some_and_not_too_often(hear: Callable[..., list[str]]) -> None:
+    moments = [(0.0, 4), (10.0, 4), (11.0, 5), (12.0, 6), (13.0, 6), (17.0, 7)]
+    lines = hear(*((seconds, {"trials_done": done}) for seconds, done in moments))
+    assert lines[0] == "first: running"
+    assert [line.split(" ")[1] for line in lines[1:]] == ["4/8", "5/8", "7/8"]
+    assert lines[1] == "first: 4/8 trials · 3 completed, 1 pruned · 360 trials/h, 0.5 epochs/s, about 40 s left"
+
+
+def test_lines_tell_the_end_at_once(hear: Callable[..., list[str]]) -> None:
+    ended = {"state": "completed", "state_reason": "run_cap", "trials_done": 8}
+    assert hear((0.0, {}), (0.1, ended))[2:3] == ["first: completed (run cap)"]
+
+
+def test_lines_tell_the_best_when_it_has_changed(
+    hear: Callable[..., list[str]], make_trial: Callable[..., TrialView]
+) -> None:
+    first, second = make_trial(), make_trial(number=5, objective=0.97)
+    lines = hear(*((0.0, {"best_trial": trial}) for trial in (None, first, first, second)))
+    assert [line for line in lines if "best" in line] == [
+        "first: best val_accuracy 0.9512 (trial 3: learning_rate 0.01, optimizer adam)",
+        "first: best val_accuracy 0.97 (trial 5: learning_rate 0.01, optimizer adam)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("waiting_for", "words"),
+    [
+        ("no_worker", "first: running, waiting for a worker: start one with gradsweep worker"),
+        ("sampler", "first: running"),
+    ],
+)
+def test_lines_tell_what_somebody_could_do_something_about(
+    hear: Callable[..., list[str]], waiting_for: str, words: str
+) -> None:
+    assert hear((0.0, {"waiting_for": waiting_for}))[0] == words
+
+
+def test_lines_are_short(hear: Callable[..., list[str]]) -> None:
+    assert [len(line) for line in hear((0.0, {"name": "n" * 120}))] == [100, 100]
 
 
 def test_lines_tell_once_that_the_service_is_away(picture: Picture) -> None:

@@ -28,6 +28,14 @@ def test_shows_epochs_and_gradients(client, grant, worker):
     assert [(layer["epoch"], layer["layer"], layer["grad_norm_mean"]) for layer in some] == [(1, 2, 0.4), (2, 2, 0.4)]
 
 
+def test_shows_every_attempt_and_how_it_began(client, grant, worker, epoch_entry):
+    start = {"stream_seed": 5, "start_epoch": 2, "dataset_sha256": "0" * 64, "environment": {"keras": "3"}}
+    worker.report(epoch_entry(grant, 0) | {"start": start})
+    (attempt,) = client.get(f"/v1/trials/{grant['trial_id']}/attempts").json()["attempts"]
+    assert {name: attempt[name] for name in start} == start
+    assert (attempt["attempt"], attempt["worker_id"], attempt["outcome"]) == (1, "wrk_1", None)
+
+
 def test_spells_out_what_is_not_finite(client, grant, worker, epoch_entry):
     entry = epoch_entry(grant, 0, train_loss=None, nonfinite=3, nonfinite_values={"train_loss": "inf"})
     layer = {"layer": 1, "grad_norm_mean": None, "nonfinite": 3, "nonfinite_values": {"grad_norm_mean": "nan"}}
@@ -73,7 +81,14 @@ def test_a_completed_trial_stays(client, grant, worker, verb):
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", ""), ("GET", "/epochs"), ("GET", "/gradients"), ("POST", ":cancel"), ("POST", ":retry")],
+    [
+        ("GET", ""),
+        ("GET", "/attempts"),
+        ("GET", "/epochs"),
+        ("GET", "/gradients"),
+        ("POST", ":cancel"),
+        ("POST", ":retry"),
+    ],
 )
 def test_an_unknown_trial_is_not_found(lasting_client, method, path):
     answer = lasting_client.request(method, f"/v1/trials/trl_nowhere{path}")

@@ -1,0 +1,241 @@
+"""Every command that talks to a service, against the real one: what it prints, in JSON and for people."""
+
+import json
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from gradsweep import Client
+from gradsweep.cli import main
+from service.app import create_app
+from service.settings import ServiceSettings
+from service.wire.sweeps import SweepView
+
+SWEEP_FILE = """
+name: first
+dataset: digits
+method: random
+run_cap: 3
+seed: 5
+parameters:
+  learning_rate: {distribution: log_uniform_values, min: 0.001, max: 0.1}
+  optimizer: {values: [sgd, adam]}
+  hidden_units: {value: [8]}
+  epochs: 1
+"""
+WORKER = {
+    "worker_id": "wrk_fake",
+    "host": socket.gethostname(),
+    "pid": 1,
+    "version": "0.1.0",
+    "trainer": "reference",
+    "device": "none",
+    "n_slots": 8,
+    "datasets": ["digits"],
+}
+START = {"stream_seed": 1, "start_epoch": 0, "dataset_sha256": "0" * 64, "environment": {}}
+LAYER = {"layer": 1, "grad_rms_median": 0.01, "grad_norm_mean": 0.2, "update_ratio_median": 0.001, "weight_norm": 3.0}
+START_SECONDS = 30.0
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def url(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[str]:
+    """A service with an empty record, in a thread of this process."""
+    data = tmp_path_factory.mktemp("service")
+    shutil.copy(sqlite_template, data / "gradsweep.db")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(create_app(ServiceSettings(data_dir=data)), log_level="warning"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        deadline = time.monotonic() + START_SECONDS
+        while not server.started and time.monotonic() < deadline:
+            thread.join(0.02)
+        yield address
+        server.should_exit = True
+        thread.join(START_SECONDS)
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[Client]:
+    with Client(url) as made:
+        yield made
+
+
+@pytest.fixture
+def gradsweep(url: str, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command that must succeed and returns its stdout."""
+
+    def run(*arguments: str, code: int = 0) -> str:
+        assert main.run([*arguments, "--url", url]) == code, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A sweep file."""
+    path = tmp_path / "sweep.yaml"
+    path.write_text(SWEEP_FILE)
+    return path
+
+
+@pytest.fixture
+def sweep(file: Path, client: Client) -> SweepView:
+    """A submitted sweep."""
+    return client.submit(file.read_text())
+
+
+def train(url: str, n_trials: int) -> list[dict[str, Any]]:
+    """What a worker would say that trains trials to their end; returns what it was granted."""
+    claim = {"claim_key": f"clm_{time.monotonic_ns()}", "worker": WORKER, "max_trials": n_trials}
+    with httpx.Client(base_url=url, trust_env=False) as http:
+        answer = http.post("/v1/claims", json=claim).raise_for_status().json()
+        for grant in answer["grants"]:
+            fence = {"trial_id": grant["trial_id"], "attempt": grant["attempt"]}
+            probe = {"epoch": 0, "steps": 0, "train_loss": 2.3, "layers": [{"layer": 1}]}
+            row = {"epoch": 1, "steps": 9, "train_loss": 1.0, "val_accuracy": 0.5 + grant["number"] / 10}
+            entries = [
+                {**fence, "start": START, "epoch": probe},
+                {**fence, "epoch": {**row, "layers": [LAYER]}, "final": {"kind": "completed", "best_epoch": 1}},
+            ]
+            for entry in entries:
+                reported = http.post(f"/v1/leases/{answer['lease_id']}/reports", json={"entries": [entry]})
+                reported.raise_for_status()
+        return list(answer["grants"])
+
+
+def test_submit_says_what_to_type_next(gradsweep: Run, file: Path, client: Client) -> None:
+    assert "Submitted first (swp_" in gradsweep("submit", str(file))
+    assert client.sweep("first").state == "queued"
+
+
+def test_submit_answers_in_json(gradsweep: Run, file: Path) -> None:
+    assert json.loads(gradsweep("submit", str(file), "--json"))["state"] == "queued"
+
+
+def test_validate_writes_nothing(gradsweep: Run, file: Path, client: Client) -> None:
+    assert "The plan" in gradsweep("submit", str(file), "--validate")
+    assert json.loads(gradsweep("submit", str(file), "--validate", "--json"))["plan"]["trials"] == 3
+    assert client.sweeps().sweeps == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("datset: digits", "dataset"),
+        ("metric: {name: val_accuracy, goal: minimize}", "/metric/goal"),
+        ("method: grid", "learning_rate"),
+        ("run_cap: 0", "/run_cap"),
+        ("parameters: {learning_rate: {min: 1, max: 0.1}}", "/parameters/learning_rate"),
+        ("[not a sweep", "sweep.yaml"),
+    ],
+)
+def test_a_sweep_that_cannot_run_is_one_line(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str, words: str
+) -> None:
+    kept = [each for each in SWEEP_FILE.splitlines()[1:6] if each.split(":")[0] != line.split(":", maxsplit=1)[0]]
+    parameters = SWEEP_FILE.splitlines()[6:] * (not line.startswith("parameters"))
+    path = tmp_path / "sweep.yaml"
+    path.write_text("\n".join([*kept, line, *parameters]))
+    assert main.run(["submit", str(path), "--url", url]) == 2
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err.count("\n")) == ("", 1)
+    assert words in captured.err
+
+
+def test_a_sweep_is_found_by_name_id_prefix_and_latest(gradsweep: Run, sweep: SweepView) -> None:
+    for reference in (sweep.name, sweep.id, sweep.id[:-2], "latest"):
+        assert json.loads(gradsweep("show", reference, "--json"))["id"] == sweep.id
+
+
+def test_a_prefix_of_several_sweeps_is_refused(
+    gradsweep: Run, file: Path, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        gradsweep("submit", str(file))
+    assert main.run(["show", "swp_", "--url", url]) == 2
+    assert "fits several sweeps" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["show no-such-sweep", "show latest/999", "show latest/x", "retry trl_none"])
+def test_what_is_not_there_is_one_line(
+    url: str, sweep: SweepView, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert main.run([*command.split(), "--url", url]) == 2
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err.count("\n")) == ("", 1)
+
+
+def test_list_shows_the_newest_first(gradsweep: Run, sweep: SweepView) -> None:
+    listed = json.loads(gradsweep("list", "--limit", "1", "--json"))
+    assert [each["id"] for each in listed] == [sweep.id]
+    assert sweep.name in gradsweep("list")
+
+
+def test_from_trials_to_the_best(gradsweep: Run, sweep: SweepView, url: str) -> None:
+    assert "no completed trial yet" not in gradsweep("best", sweep.name)
+    granted = train(url, 3)
+    ours = [grant for grant in granted if grant["sweep_id"] == sweep.id]
+    assert len(ours) == 3
+    best = json.loads(gradsweep("best", sweep.name, "--json"))
+    assert best["best"]["number"] == 2
+    assert "learning_rate" in gradsweep("best", sweep.name)
+    assert len(json.loads(gradsweep("trials", sweep.name, "--filter", "number >= 1", "--json"))) == 2
+    assert "completed" in gradsweep("trials", sweep.name)
+    shown = gradsweep("show", f"{sweep.name}/2")
+    assert "gradients of epoch 1" in shown
+    assert len(json.loads(gradsweep("show", f"{sweep.name}/2", "--json"))["epochs"]) == 2
+    assert "run_cap" in gradsweep("show", sweep.name) or "completed" in gradsweep("show", sweep.name)
+
+
+def test_watch_ends_with_the_sweep(gradsweep: Run, sweep: SweepView, url: str) -> None:
+    train(url, 3)
+    lines = gradsweep("watch", sweep.name, "--json").splitlines()
+    assert json.loads(lines[-1])["state"] == "completed"
+    assert f"{sweep.name}: " in gradsweep("watch", sweep.name)
+
+
+def test_watching_a_cancelled_sweep_is_exit_code_4(gradsweep: Run, sweep: SweepView) -> None:
+    gradsweep("cancel", sweep.name)
+    gradsweep("watch", sweep.name, code=4)
+
+
+def test_steering(gradsweep: Run, sweep: SweepView) -> None:
+    assert json.loads(gradsweep("pause", sweep.name, "--json"))["state"] == "paused"
+    assert sweep.name in gradsweep("resume", sweep.name)
+    assert json.loads(gradsweep("stop", sweep.name, "--json"))["state"] in ("stopping", "completed")
+    gradsweep("resume", sweep.name, code=2)
+
+
+def test_delete_needs_a_yes(gradsweep: Run, sweep: SweepView, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    gradsweep("cancel", sweep.name)
+    assert main.run(["delete", sweep.name, "--url", url]) == 2
+    assert "--yes" in capsys.readouterr().err
+    assert json.loads(gradsweep("delete", sweep.name, "--yes", "--json")) == {"deleted": sweep.id, "name": sweep.name}
+    gradsweep("show", sweep.id, code=2)
+
+
+def test_workers_here(gradsweep: Run, sweep: SweepView, url: str) -> None:
+    train(url, 1)
+    assert [worker["id"] for worker in json.loads(gradsweep("workers", "--here", "--json"))] == ["wrk_fake"]
+    assert "wrk_fake" in gradsweep("workers")
+
+
+def test_doctor_finds_the_service(gradsweep: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gradsweep.cli.checks.tensorflow_gpus", list)
+    findings = {finding["check"]: finding for finding in json.loads(gradsweep("doctor", "--json"))}
+    assert findings["service"]["status"] == "OK"
+    assert set(findings) >= {"Python", "SQLite", "TensorFlow", "devices", "data folder", "disk", "data sets", "port"}
