@@ -231,14 +231,15 @@ class Loop:
             self._is_yielding = True
             bench.release(granted.trials)
             return
+        is_refill = bench.n_held > 0
+        sweeps = ", ".join(sorted(granted.sweeps))
+        self._log.info("%s %d trials of %s", "refilled with" if is_refill else "claimed", len(granted.trials), sweeps)
         data = self._load(granted.dataset, granted.dataset_sha256)
         if data is None:
             bench.release(granted.trials)
-        elif bench.n_held > 0:
-            self._log.info("refilled %d slots", len(granted.trials))
+        elif is_refill:
             bench.admit(granted)
         else:
-            self._log.info("claimed %d trials of %s", len(granted.trials), ", ".join(sorted(granted.sweeps)))
             bench.begin(granted, data)
 
     def _load(self, dataset: str, expected_sha256: str | None) -> LoadedData | None:
