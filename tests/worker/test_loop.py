@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from worker.errors import OutOfDeviceMemory, TrainerUnavailable, TrialError
-from worker.loop import EXIT_REFUSED, EXIT_UPGRADE
+from worker.loop import EXIT_ERROR, EXIT_REFUSED, EXIT_UPGRADE
 
 
 def test_every_trial_is_trained_and_reported_from_the_probe_to_its_end(bench, service):
@@ -432,16 +432,16 @@ def test_a_machine_that_cannot_train_hands_back_and_ends(bench, service):
     assert service.states() == {"waiting": 2}
 
 
-def test_an_error_of_the_workers_own_hands_the_trials_back(bench, service):
+def test_an_error_of_the_workers_own_hands_the_trials_back(bench, service, monkeypatch):
     service.add_trials(2, epochs=5)
-    bench.time.at(1.5, lambda: setattr(bench.worker.pulse, "steps", None))
 
-    def explode():
+    def slip():
         raise KeyError("a slip")
 
-    bench.worker.heartbeat.take_news = explode
-    assert bench.run_until_idle() == 1
-    assert service.ended_leases <= {"lse_1"}
+    bench.time.at(1.5, lambda: monkeypatch.setattr(bench.worker.heartbeat, "take_news", slip))
+    assert bench.run_until_idle() == EXIT_ERROR
+    assert service.states() == {"waiting": 2}
+    assert service.ended_leases == {"lse_1"}
 
 
 def test_a_refused_claim_is_tried_again_later(bench, service):

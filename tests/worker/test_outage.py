@@ -43,6 +43,17 @@ def test_nothing_is_claimed_before_the_spool_is_empty(bench, service):
     assert bench.trainer.trained == [[0, 1, 2, 3]] * 2 + [[4]] * 2
 
 
+def test_nothing_is_claimed_while_reports_alone_do_not_get_through(bench, service):
+    service.add_trials(5, epochs=2)
+    bench.time.at(0.5, lambda: service.status_of.update(reports=503))
+    n_claims = []
+    bench.time.at(29, lambda: n_claims.append(len(service.claims)))
+    bench.time.at(30, service.status_of.clear)
+    bench.run_until_idle()
+    assert n_claims == [1]
+    assert service.states() == {"completed": 5}
+
+
 def test_a_directive_that_comes_late_is_obeyed(bench, service):
     service.add_trials(2, epochs=30)
     service.directives["trl_0", 2] = "prune"
