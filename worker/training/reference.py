@@ -10,7 +10,7 @@ from worker.datasets.arrays import Dataset
 from worker.errors import OutOfDeviceMemory, TrialError
 from worker.training.contract import EpochRow, TestMetrics, TrialSpec
 from worker.training.probe import probe_rows
-from worker.training.statistics import epoch_row
+from worker.training.statistics import counted_now_and_then, epoch_row
 from worker.training.stream import steps_per_epoch
 from worker.training.trial import ReferenceTrial
 
@@ -137,7 +137,7 @@ class ReferenceBank:
 
     def _trained_row(self, key: str, trial: ReferenceTrial) -> EpochRow:
         start = self._clock()
-        record = trial.train_epoch(self._bank_epoch, self._count_step)
+        record = counted_now_and_then(trial.train_epoch(self._bank_epoch, self._count_step))
         _, probe = trial.probe()
         evaluation = trial.evaluate(self._dataset.x_val, self._dataset.y_val)
         seconds = self._clock() - start

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.datasets import Dataset
-from worker.errors import TrialError
+from worker.errors import OutOfDeviceMemory, TrialError
 from worker.training.contract import EpochRow, TestMetrics, TrialSpec
 from worker.training.fused.backend import device_memory_errors
 from worker.training.fused.data import Batches, Split, batches_of_epoch, probe_of_dataset, split_in_chunks
 from worker.training.fused.kinds import Kinds, kinds_of
 from worker.training.fused.layout import Layout, network_sizes
-from worker.training.fused.program import Program, Signature
+from worker.training.fused.program import Program, Programs, Signature
 from worker.training.fused.streams import plan_streams, run_streams
 from worker.training.fused.tile import Tile
 from worker.training.stream import steps_per_epoch
@@ -40,6 +40,7 @@ class FusedBank:
         dtype: float32, or float64 to compare with other programs.
         fold: Whether to sum by folding, as a CPU wants it.
         start_epoch: The bank epoch to begin with, for a replay.
+        programs: Where programs are kept for banks to come; by default the bank's own.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class FusedBank:
         dtype: str = "float32",
         fold: bool = True,
         start_epoch: int = 0,
+        programs: Programs | None = None,
     ) -> None:
         plan = plan_streams(len(hidden_units), n_slots, n_streams)
         self._slots_per_tile = slots_per_tile or plan.slots_per_tile
@@ -71,13 +73,13 @@ class FusedBank:
         self._options: dict[str, Any] = {"statistics": statistics, "dtype": dtype, "fold": fold}
         self._bank_epoch = start_epoch
         self._steps_done = 0
-        self._compilations_before = 0
+        self._programs = programs or Programs()
         self._program = self._program_for(kinds or Kinds())
         self._probe_batch = probe_of_dataset(dataset)
         self._validation = split_in_chunks(dataset, dataset.x_val, dataset.y_val)
         self._test: Split | None = None
         with device_memory_errors():
-            self._tiles = [Tile(self._program, dataset, self._probe_batch, self._validation) for _ in range(n_tiles)]
+            self.tiles = [Tile(self._program, dataset, self._probe_batch, self._validation) for _ in range(n_tiles)]
         self._tile_of: dict[str, Tile] = {}  # in the order of admission
 
     @property
@@ -92,8 +94,8 @@ class FusedBank:
 
     @property
     def compilations(self) -> int:
-        """How many programs were compiled since the bank was made: three for a set of kinds, then no more."""
-        return self._compilations_before + self._program.n_compilations
+        """How many functions were compiled by the banks that share this one's programs: three for a set of kinds."""
+        return self._programs.n_compilations
 
     @property
     def free_slots(self) -> int:
@@ -101,17 +103,27 @@ class FusedBank:
         return self.n_slots - len(self._tile_of)
 
     def admit(self, trials: Sequence[TrialSpec]) -> list[EpochRow]:
-        """Place trials into free slots and return their epoch 0, in the order given."""
+        """Place trials into free slots and return their epoch 0, in the order given.
+
+        Raises:
+            TrialError: A trial does not fit the bank; none is admitted.
+            OutOfDeviceMemory: The device is full; none is admitted.
+        """
         self._check(trials)
         self._learn(kinds_of(trial.hyperparameters for trial in trials))
         groups: dict[Tile, list[TrialSpec]] = {}
-        rows: dict[str, EpochRow] = {}
         for trial in trials:
-            tile = self._tile_of[trial.key] = self._tile_for_next(groups)
-            groups.setdefault(tile, []).append(trial)
-        with device_memory_errors():
-            for tile, group in groups.items():
-                rows |= {row.key: row for row in tile.admit(group)}
+            groups.setdefault(self._tile_for_next(groups), []).append(trial)
+        rows: dict[str, EpochRow] = {}
+        try:
+            with device_memory_errors():
+                for tile, group in groups.items():
+                    self._tile_of |= {trial.key: tile for trial in group}
+                    rows |= {row.key: row for row in tile.admit(group)}
+        except OutOfDeviceMemory:
+            for trial in trials:
+                self.evict(trial.key)
+            raise
         return [rows[trial.key] for trial in trials]
 
     def train_epoch(self) -> list[EpochRow]:
@@ -153,10 +165,7 @@ class FusedBank:
 
     def _check(self, trials: Sequence[TrialSpec]) -> None:
         if len(trials) > self.free_slots:
-            raise ValueError(f"{len(trials)} trials for {self.free_slots} free slots: evict some first")
-        keys = [trial.key for trial in trials]
-        if len({*keys, *self._tile_of}) < len(keys) + len(self._tile_of):
-            raise ValueError(f"a key of {keys} is already in the bank")
+            raise TrialError(f"{len(trials)} trials for {self.free_slots} free slots: evict some first")
         for trial in trials:
             h = trial.hyperparameters
             if (h.hidden_units, h.batch_size) != (self._hidden_units, self._batch_size):
@@ -164,14 +173,15 @@ class FusedBank:
                     f"trial {trial.key} has hidden_units {h.hidden_units} and batch_size {h.batch_size}, this bank "
                     f"{self._hidden_units} and {self._batch_size}: train it in a bank of its own signature"
                 )
+            if trial.key in self._tile_of:
+                raise TrialError(f"trial {trial.key} is in the bank already: evict it first")
 
     def _learn(self, kinds: Kinds) -> None:
         """Make a program that knows these kinds too, unless the present one does."""
         if self.kinds.cover(kinds):
             return
-        self._compilations_before += self._program.n_compilations
         self._program = self._program_for(self.kinds | kinds)
-        for tile in self._tiles:
+        for tile in self.tiles:
             tile.move_to(self._program)
 
     def _program_for(self, kinds: Kinds) -> Program:
@@ -185,11 +195,11 @@ class FusedBank:
             scale=float(np.float32(dataset.scale)),
             **self._options,
         )
-        return Program(signature)
+        return self._programs.program_for(signature)
 
     def _streams(self) -> list[list[Tile]]:
         """The tiles of each stream."""
-        return [self._tiles[i :: self._n_streams] for i in range(self._n_streams)]
+        return [self.tiles[i :: self._n_streams] for i in range(self._n_streams)]
 
     def _tile_for_next(self, planned: Mapping[Tile, Sequence[TrialSpec]]) -> Tile:
         """The fullest tile with a free slot in the stream that has the fewest trials.

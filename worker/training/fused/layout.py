@@ -49,8 +49,8 @@ class Layout:
 
     sizes: tuple[int, ...]
     kinds: Kinds
-    parameters: Mapping[str, Block] = field(init=False)
-    averages: Mapping[str, Block] = field(init=False)
+    parameters: Mapping[str, Block] = field(init=False, compare=False)
+    averages: Mapping[str, Block] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         n, layers = self.sizes, range(1, len(self.sizes))

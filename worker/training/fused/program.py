@@ -221,6 +221,28 @@ class Program:
         )
 
 
+class Programs:
+    """Programs by signature, so that the next bank of a signature does not compile again."""
+
+    def __init__(self) -> None:
+        self._by_signature: dict[Signature, Program] = {}
+
+    @property
+    def n_compilations(self) -> int:
+        """How many functions were compiled so far: three for a signature, and then no more."""
+        return sum(program.n_compilations for program in self._by_signature.values())
+
+    def program_for(self, signature: Signature) -> Program:
+        """The program of this signature; it compiles when it is first called."""
+        if signature not in self._by_signature:
+            self._by_signature[signature] = Program(signature)
+        return self._by_signature[signature]
+
+    def forget(self) -> None:
+        """Let go of all programs, and of the memory that they take once no bank uses them."""
+        self._by_signature.clear()
+
+
 def clip_factor(norm: Tensor, clip_norm: Tensor) -> Tensor:
     """What a gradient of this norm is multiplied by so that it is no longer than `clip_norm`, (S,).
 

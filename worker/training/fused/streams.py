@@ -26,22 +26,17 @@ class Plan:
     slots_per_tile: int
 
 
-def configure_device(n_threads: int, *, tf32: bool = False) -> None:
-    """Set TensorFlow up for streams. Call it once in a process, before anything is computed.
+def configure_threads(n_streams: int) -> None:
+    """Make TensorFlow ready for so many streams. Call it once, before anything is computed.
 
-    Args:
-        n_threads: How many streams will run. With one thread for TensorFlow's kernels, streams would wait for each
-            other; XLA's own products stay on the thread of their stream.
-        tf32: Whether products on a GPU may round their inputs to 10 bits.
+    XLA must keep a program's kernels on the thread of its stream; and with fewer threads in TensorFlow's own pool than
+    streams, the streams would wait for each other.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     if "xla_cpu_multi_thread_eigen" not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
-    tf.config.threading.set_intra_op_parallelism_threads(n_threads)
-    tf.config.threading.set_inter_op_parallelism_threads(n_threads)
-    tf.config.experimental.enable_tensor_float_32_execution(tf32)
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
+    tf.config.threading.set_intra_op_parallelism_threads(n_streams)
+    tf.config.threading.set_inter_op_parallelism_threads(n_streams)
 
 
 def plan_streams(n_hidden: int, n_slots: int | None = None, n_streams: int | None = None) -> Plan:

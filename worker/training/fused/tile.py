@@ -53,7 +53,7 @@ class Tile:
         self._validation = validation
         self._occupants: list[Occupant | None] = [None] * program.signature.n_slots
         rows = empty_rows(self._layout)
-        self._state = self._device_state({n: np.stack([r] * len(self._occupants)) for n, r in rows.items()})
+        self.state = self._device_state({n: np.stack([r] * len(self._occupants)) for n, r in rows.items()})
         self._occupancy_changed()
 
     @property
@@ -81,7 +81,7 @@ class Tile:
         start = perf_counter()
         probe = self._take_probe(fresh=list(placed))
         seconds = perf_counter() - start
-        norms = np.asarray(self._state.norms)
+        norms = np.asarray(self.state.norms)
         self._write({slot: {"norms": records.first_guess(norms[slot], probe.norms[slot])} for slot in placed})
         rows = []
         for slot, occupant in placed.items():
@@ -93,15 +93,15 @@ class Tile:
     def evict(self, key: str) -> None:
         """Free the slot of a trial."""
         slot = self._slot_of(key)
-        self._occupants[slot] = None
         self._write({slot: empty_rows(self._layout)})
+        self._occupants[slot] = None
         self._occupancy_changed()
 
     def train_epoch(self, batches: Batches) -> list[EpochRow]:
         """Train, probe and evaluate every trial of the tile; a row for each, in the order of the slots."""
         start = perf_counter()
-        norms_before = np.asarray(self._state.norms)
-        self._state, on_device = self._program.train(self._state, batches, self._coefficients(), self._choices)
+        norms_before = np.asarray(self.state.norms)
+        self.state, on_device = self._program.train(self.state, batches, self._coefficients(), self._choices)
         record, probe, evaluations = np.asarray(on_device), self._take_probe(), self._evaluate(self._validation)
         seconds = perf_counter() - start
         rows = []
@@ -123,9 +123,9 @@ class Tile:
     def weights(self, key: str) -> tuple[dict[str, Array], dict[str, Array]]:
         """A trial's parameters and moving averages, named as in the layout; kernels as (n_in, n_out)."""
         slot = self._slot_of(key)
-        parameters = unflatten(np.asarray(self._state.rest[slot]), self._layout.parameters)
-        parameters["kernel1"] = np.asarray(self._state.first_kernel[slot]).T
-        return parameters, unflatten(np.asarray(self._state.averages[slot]), self._layout.averages)
+        parameters = unflatten(np.asarray(self.state.rest[slot]), self._layout.parameters)
+        parameters["kernel1"] = np.asarray(self.state.first_kernel[slot]).T
+        return parameters, unflatten(np.asarray(self.state.averages[slot]), self._layout.averages)
 
     def set_weights(self, key: str, parameters: Mapping[str, Array]) -> None:
         """Give a trial other parameters, named as in `weights`; its optimizer's moments and averages stay."""
@@ -133,10 +133,10 @@ class Tile:
 
     def move_to(self, program: Program) -> None:
         """Go on in a program of the same network that knows more kinds."""
-        arrays = {name: np.asarray(values) for name, values in self._state._asdict().items()}
+        arrays = {name: np.asarray(values) for name, values in self.state._asdict().items()}
         moved = moved_rows(arrays, self._layout, program.signature.layout)
         self._program = program
-        self._state = self._device_state(moved)
+        self.state = self._device_state(moved)
 
     @property
     def _layout(self) -> Layout:
@@ -153,8 +153,8 @@ class Tile:
         """Put rows, by the names of the state's arrays, into slots; the same names for every slot."""
         slots, names = list(rows), next(iter(rows.values()), {})
         stacked = {name: np.stack([rows[slot][name] for slot in slots]) for name in names}
-        changed = {n: with_slots(getattr(self._state, n), slots, values) for n, values in stacked.items()}
-        self._state = self._state._replace(**changed)
+        changed = {n: with_slots(getattr(self.state, n), slots, values) for n, values in stacked.items()}
+        self.state = self.state._replace(**changed)
 
     def _occupancy_changed(self) -> None:
         trials = [o.spec.hyperparameters if o is not None else None for o in self._occupants]
@@ -177,12 +177,12 @@ class Tile:
         """The probe of all slots; fresh trials are seen with the batch's statistics, the others with moving ones."""
         use_moving = np.ones(len(self._occupants), bool)
         use_moving[list(fresh)] = False
-        seen = self._program.probe(self._state, self._probe_batch, self._choices, tensor(use_moving))
+        seen = self._program.probe(self.state, self._probe_batch, self._choices, tensor(use_moving))
         return records.Probe(*on_host(seen))
 
     def _evaluate(self, split: Split) -> list[Evaluation]:
         """Metrics of every slot on a split; those of empty slots mean nothing."""
-        parts = [self._program.evaluate(self._state, chunk, self._choices) for chunk in split.chunks]
+        parts = [self._program.evaluate(self.state, chunk, self._choices) for chunk in split.chunks]
         losses = np.sum([np.asarray(loss, np.float64) for loss, _ in parts], axis=0) / split.n_rows
         confusions = np.sum([np.asarray(confusion).astype(np.int64) for _, confusion in parts], axis=0)
         return [evaluate_confusion(m, float(loss)) for m, loss in zip(confusions, losses, strict=True)]

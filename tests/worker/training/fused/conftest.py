@@ -1,8 +1,8 @@
 """A small data set, banks on it, and a twin of a trial built from Keras' own layers and optimizers."""
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from dataclasses import fields, replace
+from typing import Any, get_args
 
 import keras
 import numpy as np
@@ -13,8 +13,10 @@ from worker.datasets import Dataset
 from worker.training.contract import EpochRow, TrialSpec
 from worker.training.draws import dropout_mask, epoch_key
 from worker.training.fused.bank import FusedBank
-from worker.training.fused.streams import configure_device
-from worker.training.hyperparameters import Hyperparameters
+from worker.training.fused.kinds import Kinds
+from worker.training.fused.program import Programs
+from worker.training.fused.streams import configure_threads
+from worker.training.hyperparameters import Activation, Hyperparameters, Normalization
 from worker.training.initialization import initial_weights
 from worker.training.loss import class_weights
 from worker.training.schedules import learning_rates
@@ -28,7 +30,7 @@ STREAM_SEED = 5
 
 def pytest_configure() -> None:
     """Two threads for TensorFlow, set before anything is computed."""
-    configure_device(2)
+    configure_threads(2)
 
 
 @pytest.fixture(scope="session")
@@ -47,8 +49,8 @@ def dataset() -> Dataset:
 
 @pytest.fixture(scope="session")
 def short_dataset(dataset: Dataset) -> Dataset:
-    """The same with 6 batches an epoch."""
-    n_rows = 6 * BATCH_SIZE
+    """The same with 30 batches an epoch."""
+    n_rows = 30 * BATCH_SIZE
     return replace(dataset, x_train=dataset.x_train[:n_rows], y_train=dataset.y_train[:n_rows])
 
 
@@ -65,11 +67,28 @@ def trial() -> Callable[..., TrialSpec]:
 
 
 @pytest.fixture(scope="session")
-def make_bank() -> Callable[..., FusedBank]:
+def all_kinds() -> Kinds:
+    """Everything that there is, so that most tests run the same program: compiling takes longer than training."""
+    flags = {f.name: True for f in fields(Kinds)}
+    choices = {
+        "normalizations": frozenset(get_args(Normalization)),
+        "activations": frozenset(get_args(Activation)),
+    }
+    return Kinds(**(flags | choices))
+
+
+@pytest.fixture(scope="session")
+def programs() -> Programs:
+    """Compiled programs, shared by all banks of all tests that have the same kinds."""
+    return Programs()
+
+
+@pytest.fixture(scope="session")
+def make_bank(programs: Programs) -> Callable[..., FusedBank]:
     """Makes a bank on a data set, one tile of four slots unless told otherwise."""
 
     def make(dataset: Dataset, **options: Any) -> FusedBank:
-        defaults = {"n_slots": 4, "n_streams": 1, "slots_per_tile": 4}
+        defaults = {"n_slots": 4, "n_streams": 1, "slots_per_tile": 4, "programs": programs}
         return FusedBank(dataset, HIDDEN_UNITS, BATCH_SIZE, STREAM_SEED, **(defaults | options))
 
     return make

@@ -1,7 +1,5 @@
 """G2: a trial in the bank equals one trained by Keras' own layers and optimizers."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -46,27 +44,28 @@ def all_cases():
 CASES = all_cases()
 
 
-def trained_bank(trial, make_bank, dataset, dtype):
-    """All cases in one bank after an epoch; its rows by key."""
-    bank = make_bank(dataset, n_slots=len(CASES), slots_per_tile=len(CASES), dtype=dtype)
+def trained_rows(bank, trial):
+    """Rows of all cases after an epoch, by key."""
     bank.admit([trial(name, seed=i, **case) for i, (name, case) in enumerate(CASES.items())])
-    return dataset, bank, {row.key: row for row in bank.train_epoch()}
+    return {row.key: row for row in bank.train_epoch()}
 
 
 @pytest.fixture(scope="module")
 def bank_in_double(trial, make_bank, dataset):
-    return trained_bank(trial, make_bank, dataset, "float64")
+    """One wide tile."""
+    bank = make_bank(dataset, n_slots=len(CASES), slots_per_tile=len(CASES), dtype="float64")
+    return bank, trained_rows(bank, trial)
 
 
 @pytest.fixture(scope="module")
-def bank_in_single(trial, make_bank, dataset):
-    first_30 = replace(dataset, x_train=dataset.x_train[: 30 * 16], y_train=dataset.y_train[: 30 * 16])
-    return trained_bank(trial, make_bank, first_30, "float32")
+def rows_in_single(trial, make_bank, short_dataset, all_kinds):
+    """Tiles of four slots in two streams."""
+    return trained_rows(make_bank(short_dataset, n_slots=len(CASES), n_streams=2, kinds=all_kinds), trial)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_hundred_steps_in_double_precision_equal_keras(name, bank_in_double, make_twin, dataset, trial):
-    _, bank, rows = bank_in_double
+    bank, rows = bank_in_double
     twin = make_twin(dataset, trial(name, seed=list(CASES).index(name), **CASES[name]), "float64")
     twin.train(100)
     parameters, averages = bank.weights(name)
@@ -78,10 +77,10 @@ def test_hundred_steps_in_double_precision_equal_keras(name, bank_in_double, mak
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_thirty_steps_in_single_precision_follow_keras(name, bank_in_single, make_twin, trial):
+def test_thirty_steps_in_single_precision_follow_keras(name, rows_in_single, make_twin, short_dataset, trial):
     """Later, one ReLU at a tie may part the curves of any two correct programs."""
-    dataset, _, rows = bank_in_single
-    twin = make_twin(dataset, trial(name, seed=list(CASES).index(name), **CASES[name]), "float32")
+    twin = make_twin(short_dataset, trial(name, seed=list(CASES).index(name), **CASES[name]), "float32")
     twin.train(30)
-    assert rows[name].train_loss == pytest.approx(np.mean(twin.losses), rel=1e-5)
-    assert rows[name].loss_max == pytest.approx(np.max(twin.losses), rel=1e-5)
+    row = rows_in_single[name]
+    assert row.train_loss == pytest.approx(np.mean(twin.losses), rel=1e-5)
+    assert row.loss_max == pytest.approx(np.max(twin.losses), rel=1e-5)
