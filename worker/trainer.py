@@ -100,9 +100,9 @@ class LocalTrainer:
         from worker.training.devices import prepare_devices
 
         if self.name == "fused":
-            from worker.training.fused.streams import configure_device
+            from worker.training.fused.streams import configure_threads
 
-            configure_device(n_cores(), tf32=self._settings.tf32)
+            configure_threads(n_cores())
         try:
             environment = prepare_devices(device=self._settings.device, tf32=self._settings.tf32)
         except ValueError as error:
