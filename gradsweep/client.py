@@ -23,6 +23,7 @@ import httpx
 
 from gradsweep.streaming import read_events
 from service.wire.base import Answer
+from service.wire.diagnosis import DiagnosisView
 from service.wire.sweeps import (
     AttemptList,
     BestTrials,
@@ -218,6 +219,10 @@ class Client:
         """Gradient statistics by epoch and layer."""
         query = _query(layer=layer, from_epoch=from_epoch)
         return self._call(GradientList, "GET", f"/v1/trials/{_segment(trial)}/gradients", params=query)
+
+    def diagnosis(self, trial: str) -> DiagnosisView:
+        """What the trial's gradients did, why, and what to try."""
+        return self._call(DiagnosisView, "GET", f"/v1/trials/{_segment(trial)}/diagnosis")
 
     def cancel_trial(self, trial: str) -> TrialView:
         """Cancel one trial: at once if it waits, else at the end of its epoch."""

@@ -9,7 +9,9 @@ from service.api.context import ContextDep, TrialId
 from service.api.documenting import errors
 from service.errors import Conflict, NotFound
 from service.operations import steering
+from service.operations.diagnosing import read_diagnosis
 from service.operations.reading import read_attempts, read_epochs, read_gradients, read_trial
+from service.wire.diagnosis import DiagnosisView
 from service.wire.sweeps import AttemptList, EpochList, GradientList, TrialView
 
 router = APIRouter(route_class=StrictRoute, tags=["trials"])
@@ -54,6 +56,17 @@ def gradients(
 ) -> GradientList:
     """Those of the present attempt, by epoch, then layer."""
     return read_gradients(context.database, trial, layer=layer, from_epoch=from_epoch)
+
+
+@router.get(
+    "/v1/trials/{trial}/diagnosis",
+    operation_id="get_diagnosis",
+    summary="Why a trial's gradients failed, and what to try",
+    responses=errors(NotFound),
+)
+def diagnosis(context: ContextDep, trial: TrialId) -> DiagnosisView:
+    """Verdict and evidence, cause, remedies with reasons, and the slope that theory expects beside the measured one."""
+    return read_diagnosis(context.database, trial)
 
 
 @router.post(

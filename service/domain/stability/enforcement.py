@@ -100,9 +100,7 @@ def appraise(case: Case) -> dict[str, Any]:
     return {
         "stability": None if stability is None else stability.stability,
         "stability_limited_by": _limit(None if stability is None else stability.limiting),
-        "stability_parts": None
-        if stability is None
-        else {name: None if name in stability.unknown else value for name, value in stability.parts.items()},
+        "stability_parts": None if stability is None else stability.measured,
         "score_version": None if stability is None else stability.version,
         "depth_slope": median_over(learning_epochs(case.rows), depth_slope),
         "verdict": None if finding is None else finding.verdict,

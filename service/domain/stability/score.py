@@ -44,6 +44,11 @@ class Score:
     unknown: tuple[str, ...]
     version: int = SCORE_VERSION
 
+    @property
+    def measured(self) -> dict[str, float | None]:
+        """The parts, None for those that are unknown."""
+        return {name: None if name in self.unknown else value for name, value in self.parts.items()}
+
 
 def score(rows: Sequence[EpochRow]) -> Score | None:
     """S from an attempt's rows; None while no epoch has been trained and everything is finite."""

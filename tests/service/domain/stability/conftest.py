@@ -91,7 +91,7 @@ def canonical() -> dict[str, list[EpochRow]]:
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def parameters() -> Callable[..., Parameters]:
     """Makes the neutral parameters, apart from what the call changes."""
     neutral = Parameters(
