@@ -71,6 +71,7 @@ def create_app(settings: ServiceSettings, database: Database | None = None) -> F
         title="gradsweep",
         version=version("gradsweep"),
         lifespan=lifespan,
+        redirect_slashes=False,
         docs_url=None,  # those pages load their code from elsewhere
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},

@@ -11,9 +11,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy import Engine, event, make_url, update
+from sqlalchemy import Engine, create_engine, event, make_url, update
+from sqlalchemy.engine import URL
 
 from service.app import create_app
+from service.database import migrate
 from service.database.engine import Database
 from service.database.sweeps import lock_sweep
 from service.database.tables import sweeps
@@ -22,7 +24,7 @@ from service.domain.identifiers import new_id
 from service.domain.parameters import canonical, signature
 from service.settings import ServiceSettings
 
-URL = "http://127.0.0.1:8321"
+URL_OF_SERVICE = "http://127.0.0.1:8321"
 
 SWEEP: dict[str, Any] = {
     "name": "look",
@@ -52,7 +54,7 @@ def app(settings: ServiceSettings, database: Database) -> FastAPI:
 @pytest.fixture
 def client(app: FastAPI) -> Iterator[TestClient]:
     """Speaks to the application as a program on this machine would."""
-    with TestClient(app, base_url=URL) as client:
+    with TestClient(app, base_url=URL_OF_SERVICE) as client:
         yield client
 
 
@@ -100,30 +102,34 @@ def add_trials(database: Database, add_rows: Callable[..., list[str]]) -> Callab
     return add
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def lasting_client(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path
-) -> Iterator[TestClient]:
-    """An application that lasts for a module, for tests that only look or whose traces do not matter."""
-    folder = tmp_path_factory.mktemp("lasting")
-    if request.param == "sqlite":
-        shutil.copy(sqlite_template, folder / "gradsweep.db")
-        url, drop = make_url(f"sqlite:///{folder / 'gradsweep.db'}"), None
-    else:
-        server = request.getfixturevalue("postgresql_server")
-        name = f"lasting_{next(_numbers)}"
-        server.execute(f"CREATE DATABASE {name} TEMPLATE {server.template}")
-        url, drop = server.url.set(database=name), f"DROP DATABASE {name} WITH (FORCE)"
-    database = Database(url, pool_size=4)
-    app = create_app(ServiceSettings(data_dir=folder, event_poll_seconds=0.05), database)
-    with TestClient(app, base_url=URL) as client:
+@pytest.fixture(scope="session")
+def lasting_postgresql_url(postgresql_server: URL) -> Iterator[URL]:
+    """A PostgreSQL database that no other test empties."""
+    engine = create_engine(postgresql_server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE DATABASE lasting")
+        migrate.upgrade(postgresql_server.set(database="lasting"))
+        yield postgresql_server.set(database="lasting")
+        connection.exec_driver_sql("DROP DATABASE lasting WITH (FORCE)")
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def lasting_sqlite_url(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> URL:
+    """An SQLite file that no other test uses."""
+    path = tmp_path_factory.mktemp("lasting") / "gradsweep.db"
+    shutil.copy(sqlite_template, path)
+    return make_url(f"sqlite:///{path}")
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def lasting_client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """An application that lasts, for tests that only look or whose traces do not matter; on its database's clock."""
+    database = Database(request.getfixturevalue(f"lasting_{request.param}_url"), pool_size=4)
+    settings = ServiceSettings(data_dir=tmp_path_factory.mktemp("data"), event_poll_seconds=0.05)
+    with TestClient(create_app(settings, database), base_url=URL_OF_SERVICE) as client:
         yield client
     database.dispose()
-    if drop is not None:
-        server.execute(drop)
-
-
-_numbers = itertools.count()
 
 
 def _trial_row(sweep_id: str, number: int, revision: int, row: Mapping[str, Any]) -> dict[str, Any]:

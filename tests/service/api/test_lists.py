@@ -24,7 +24,7 @@ SWEEP = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def listed_id(lasting_client, add_rows):
     """A sweep with a trial of each kind, which no test changes."""
     sweep_id = lasting_client.post("/v1/sweeps", json=SWEEP).json()["id"]
