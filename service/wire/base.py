@@ -18,11 +18,14 @@ def _refuse_lookalikes(value: Any) -> Any:
     return value
 
 
-Count = Annotated[int, BeforeValidator(_refuse_lookalikes), Field(ge=0, le=MAX_INTEGER)]
-PositiveCount = Annotated[int, BeforeValidator(_refuse_lookalikes), Field(ge=1, le=MAX_INTEGER)]
-Number = Annotated[float, BeforeValidator(_refuse_lookalikes), Field(allow_inf_nan=False)]
-Seconds = Annotated[float, BeforeValidator(_refuse_lookalikes), Field(ge=0, allow_inf_nan=False)]
-Share = Annotated[float, BeforeValidator(_refuse_lookalikes), Field(ge=0, le=1, allow_inf_nan=False)]
+ONLY_A_NUMBER = BeforeValidator(_refuse_lookalikes)
+"""Stands last in a number's annotation: bounds written after it would be missing from the JSON schema."""
+
+Count = Annotated[int, Field(ge=0, le=MAX_INTEGER), ONLY_A_NUMBER]
+PositiveCount = Annotated[int, Field(ge=1, le=MAX_INTEGER), ONLY_A_NUMBER]
+Number = Annotated[float, Field(allow_inf_nan=False), ONLY_A_NUMBER]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False), ONLY_A_NUMBER]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), ONLY_A_NUMBER]
 Identifier = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_\-]+$")]
 """An id of ours (`swp_…`, `trl_…`, `lse_…`) or one that a client made up."""
 

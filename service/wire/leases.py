@@ -4,11 +4,12 @@ Every entry of a report carries the fence (trial, attempt) and stands under the 
 cross the wire, never absolute times. Values that are not finite are null, and spelled out in `nonfinite_values`.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from service.wire.base import (
+    ONLY_A_NUMBER,
     PROTOCOL_VERSION,
     Answer,
     Count,
@@ -46,7 +47,7 @@ class ClaimRequest(Request):
     claim_key: Identifier
     worker: WorkerInfo
     lease_id: Identifier | None = None
-    max_trials: Annotated[PositiveCount, Field(le=4096)]
+    max_trials: Annotated[int, Field(ge=1, le=4096), ONLY_A_NUMBER]
     signature: Annotated[str, Field(max_length=64)] | None = None
 
 
@@ -87,7 +88,7 @@ class ClaimAnswer(Answer):
 class LayerReport(Request):
     """Measured statistics of one kernel over one epoch (definitions: docs/gradients.md)."""
 
-    layer: Annotated[PositiveCount, Field(le=1024)]
+    layer: Annotated[int, Field(ge=1, le=1024), ONLY_A_NUMBER]
     grad_norm_mean: Number | None = None
     grad_norm_std: Number | None = None
     grad_norm_max: Number | None = None
@@ -110,7 +111,7 @@ class LayerReport(Request):
 class EpochReport(Request):
     """Measured values of one trial's epoch; epoch 0 is the probe before the first update."""
 
-    epoch: Annotated[Count, Field(le=100_000)]
+    epoch: Annotated[int, Field(ge=0, le=100_000), ONLY_A_NUMBER]
     steps: Count
     train_loss: Number | None = None
     train_accuracy: Share | None = None
@@ -148,8 +149,15 @@ class Start(Request):
     environment: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] = {}
 
 
+def _require_kind(schema: dict[str, Any]) -> None:
+    """Say in the JSON schema that `kind` cannot be left out: it tells which of three the object is."""
+    schema["required"] = [*schema.get("required", ()), "kind"]
+
+
 class Completed(Request):
     """The trial has trained all its epochs. `best_epoch` is the epoch whose weights were tested."""
+
+    model_config = ConfigDict(json_schema_extra=_require_kind)
 
     kind: Literal["completed"] = "completed"
     test_loss: Number | None = None
@@ -160,6 +168,8 @@ class Completed(Request):
 class Failed(Request):
     """The trial could not be trained: a bug or the infrastructure, never divergence."""
 
+    model_config = ConfigDict(json_schema_extra=_require_kind)
+
     kind: Literal["failed"] = "failed"
     failure_kind: Literal["out_of_memory", "error"]
     error_type: Annotated[str, Field(max_length=255)]
@@ -169,6 +179,8 @@ class Failed(Request):
 
 class Stopped(Request):
     """The worker has obeyed `stop`: the slot is free and the trial is cancelled. (A pruned trial needs no word.)"""
+
+    model_config = ConfigDict(json_schema_extra=_require_kind)
 
     kind: Literal["stopped"] = "stopped"
 

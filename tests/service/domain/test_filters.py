@@ -1,5 +1,7 @@
 """The filter language: what it reads, and how it refuses."""
 
+from pathlib import Path
+
 import pytest
 
 from service.domain.fields import SWEEP_FIELDS, TRIAL_FIELDS
@@ -110,3 +112,9 @@ def test_sweeps_have_fields_of_their_own():
         parse_filter("number = 1", SWEEP_FIELDS)
     with pytest.raises(MalformedRequest, match="not supported yet"):
         parse_filter("tags = night", SWEEP_FIELDS)
+
+
+@pytest.mark.parametrize("known", [TRIAL_FIELDS, SWEEP_FIELDS])
+def test_every_name_is_documented(known):
+    text = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
+    assert [name for name in known.fields if name.removeprefix("params.") not in text] == []
