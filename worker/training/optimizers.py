@@ -13,6 +13,15 @@ def keras_optimizer(hyperparameters: Hyperparameters) -> Any:
     Weight decay is decoupled for every optimizer and covers biases and normalization parameters; clipping scales all
     gradients by one factor. The learning rate is set anew at each step (`schedules`).
     """
+    optimizer = make_optimizer(hyperparameters)
+    # Keras sums gradients over replicas, of which there is one, and for that registers a gradient function which
+    # TensorFlow keeps for good, with the whole graph of the step: 2 MB a trial. Without the sum all is forgotten.
+    optimizer._all_reduce_sum_gradients = lambda gradients_and_variables: gradients_and_variables
+    return optimizer
+
+
+def make_optimizer(hyperparameters: Hyperparameters) -> Any:
+    """The optimizer as Keras makes it."""
     shared = {
         "learning_rate": hyperparameters.learning_rate,
         "weight_decay": hyperparameters.weight_decay or None,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from worker.training.devices import choose_device, describe_environment, list_devices
+from worker.training.devices import choose_device, describe_environment, list_devices, prepare_devices
 
 GPUS = ["first", "second"]
 
@@ -42,3 +42,29 @@ def test_the_environment_names_versions_and_device():
 
 def test_the_cpu_is_listed_first():
     assert list_devices()[0].startswith("CPU: ")
+
+
+@pytest.fixture
+def tensorflow_calls(monkeypatch):
+    """What is said to TensorFlow, in order, on a machine that seems to have two GPUs."""
+    calls = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: GPUS)
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [])
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda *devices: calls.append(("visible", *devices)))
+    for name in ("set_memory_growth", "enable_tensor_float_32_execution"):
+        monkeypatch.setattr(tf.config.experimental, name, lambda *given, name=name: calls.append((name, *given)))
+    return calls
+
+
+def test_a_gpu_is_the_only_one_seen_and_gives_memory_as_needed(tensorflow_calls):
+    prepare_devices(device="GPU:1")
+    assert tensorflow_calls == [
+        ("enable_tensor_float_32_execution", False),
+        ("visible", ["second"], "GPU"),
+        ("set_memory_growth", "second", True),
+    ]
+
+
+def test_the_cpu_sees_no_gpu(tensorflow_calls):
+    prepare_devices(device="CPU", tf32=True)
+    assert tensorflow_calls == [("enable_tensor_float_32_execution", True), ("visible", [], "GPU")]
