@@ -32,6 +32,7 @@ ROUTES = {
     "list_attempts": "GET /v1/trials/{trial}/attempts",
     "list_epochs": "GET /v1/trials/{trial}/epochs",
     "list_gradients": "GET /v1/trials/{trial}/gradients",
+    "get_diagnosis": "GET /v1/trials/{trial}/diagnosis",
     "cancel_trial": "POST /v1/trials/{trial}:cancel",
     "retry_trial": "POST /v1/trials/{trial}:retry",
     "claim": "POST /v1/claims",
