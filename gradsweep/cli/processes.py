@@ -50,7 +50,7 @@ def up(
     from gradsweep.cli.household import Household
 
     if leave_with_stdin:
-        _leave_with_stdin()
+        end_with_stdin()
     Household(data_dir, port, trainer=trainer, slots=slots, as_json=as_json).keep()
 
 
@@ -70,7 +70,7 @@ def serve(
     from service.settings import ServiceSettings
 
     if leave_with_stdin:
-        _leave_with_stdin()
+        end_with_stdin()
     settings = _settings(
         ServiceSettings,
         host=host,
@@ -115,7 +115,7 @@ def worker(
     from worker.settings import WorkerSettings
 
     if leave_with_stdin:
-        _leave_with_stdin()
+        end_with_stdin()
     settings = _settings(
         WorkerSettings, url=url, token_file=token_file, data_dir=data_dir, trainer=trainer, slots=slots
     )
@@ -170,11 +170,11 @@ def _refusal(error: "ServiceError") -> CommandError:
     return CommandError(error.detail, ExitCode.FAILED if passing else ExitCode.BAD_INPUT)
 
 
-def _leave_with_stdin() -> None:
+def end_with_stdin() -> None:
     """End in good order when standard input closes: the supervisor that held its other end is gone."""
 
     def wait_for_the_end() -> None:
-        sys.stdin.buffer.read()
+        os.read(sys.stdin.fileno(), 1)  # not sys.stdin.read(): its lock would abort the interpreter's shutdown
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait_for_the_end, name="leave-with-stdin", daemon=True).start()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -52,7 +53,7 @@ def make_screen(console: Console, *, as_json: bool) -> OpenScreen:
     """The screen that suits the output: JSON on request, bars on a terminal, else lines."""
     if as_json:
         return JsonScreen()
-    return LiveScreen(console) if console.is_terminal else LineScreen(console.print)
+    return LiveScreen(console) if console.is_terminal else LineScreen(partial(print, flush=True))
 
 
 class LiveScreen:

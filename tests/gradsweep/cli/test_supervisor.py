@@ -180,3 +180,10 @@ def test_a_child_sees_its_input_close_when_the_supervisor_dies() -> None:
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, env=dict(os.environ)) as parent:
         output, _ = parent.communicate(timeout=60)
     assert output == b"left\n"
+
+
+def test_a_child_that_waits_for_its_supervisor_ends_cleanly_before_it() -> None:
+    program = "from gradsweep.cli import processes; processes.end_with_stdin()"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.wait(60) == 0
+        assert child.stderr.read() == b""
