@@ -103,8 +103,8 @@ class _Ledger:
         has_news = (entry.epoch is not None and known_epoch is None) or (
             entry.final is not None and known_final is None
         )
-        if not has_news and (known_epoch or known_final):
-            return known_epoch or known_final or GONE
+        if not has_news and (known_final or known_epoch):
+            return known_final or known_epoch or GONE
         trial = self.held.get(fence)
         if trial is None or (fence in self.finals and has_news):
             return GONE
