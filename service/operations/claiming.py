@@ -3,7 +3,6 @@
 import hashlib
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
@@ -42,14 +41,6 @@ class Propose(Protocol):
         """How many trials were inserted."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """What a transaction gave to a claim; `n_missing` trials of its signature could still be used."""
-
-    answer: ClaimAnswer | None
-    n_missing: int
-
-
 def claim(
     database: Database,
     searches: Any,
@@ -82,10 +73,10 @@ def claim(
         shares = _proposals_wanted(connection, request, database.now_ms(connection))
     for sweep_id, n in shares.items():
         propose(database, searches, sweep_id, n)
+    # the same claim, sent twice at once, may have been faster: then its answer is the answer
     try:
-        answer = _take(database, request, settings)
+        answer = _take(database, request, settings) or _stored_answer(database, request)
     except IntegrityError:
-        # the same claim, sent twice, was faster: its answer is the answer
         answer = _stored_answer(database, request)
         if answer is None:
             raise

@@ -180,7 +180,11 @@ class World:
                     fresh.sync(facts_since(connection, sweep_id, 0), sweep.revision)
                 assert search.trials() == fresh.trials()
                 rows = now.trials_of(sweep_id)
-                completed = {row.number + 1: row.objective for row in rows if row.state == "completed"}
+                completed = {
+                    row.number + 1: row.objective
+                    for row in rows
+                    if row.state == "completed" and row.objective is not None
+                }
                 assert {
                     seen.number: seen.value for seen in fresh.trials() if seen.state.name == "COMPLETE"
                 } == completed

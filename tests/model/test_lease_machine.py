@@ -44,7 +44,7 @@ from service.wire.leases import (
     WorkerInfo,
 )
 
-N_EXAMPLES = int(os.environ.get("GRADSWEEP_MODEL_EXAMPLES", "20"))
+N_EXAMPLES = int(os.environ.get("GRADSWEEP_MODEL_EXAMPLES", "16"))
 N_STEPS = 50
 N_EPOCHS = 4
 TICK_SECONDS = 15
