@@ -155,8 +155,9 @@ class Quantized:
 
     @property
     def first(self) -> int:
-        """The smallest multiplier: first·q is at least low."""
-        return math.ceil(self.low / self.q - 1e-9)
+        """The smallest multiplier: first·q is at least low, and above 0 on a logarithmic scale."""
+        first = math.ceil(self.low / self.q - 1e-9)
+        return max(1, first) if self.log else first
 
     @property
     def last(self) -> int:
@@ -166,16 +167,20 @@ class Quantized:
     def value_at(self, u: float) -> float:
         """The multiple nearest to the quantile of the point."""
         if self.log:
-            return self.nearest(_quantile(u, self.low, self.high, log=True))
-        return self._multiple(min(self.first + int(u * self.size()), self.last))
+            return self.multiple(self.multiplier(_quantile(u, self.low, self.high, log=True)))
+        return self.multiple(min(self.first + int(u * self.size()), self.last))
 
-    def nearest(self, value: float) -> float:
-        """The multiple of q within the bounds that is nearest to a number."""
-        return self._multiple(min(max(round(value / self.q), self.first), self.last))
+    def multiplier(self, value: float) -> int:
+        """The multiplier of the multiple within the bounds that is nearest to a number."""
+        return min(max(round(value / self.q), self.first), self.last)
+
+    def multiple(self, k: int) -> float:
+        """k·q, as the decimal number that was meant: 3 * 0.1 is 0.30000000000000004."""
+        return k * self.q if isinstance(self.q, int) else float(f"{k * self.q:.12g}")
 
     def values(self) -> tuple[float, ...]:
         """All multiples, upward."""
-        return tuple(self._multiple(k) for k in range(self.first, self.last + 1))
+        return tuple(self.multiple(k) for k in range(self.first, self.last + 1))
 
     def size(self) -> int:
         """How many multiples there are."""
@@ -185,10 +190,6 @@ class Quantized:
         """As it stands in a sweep file."""
         name = "q_log_uniform_values" if self.log else "q_uniform"
         return {"distribution": name, "min": self.low, "max": self.high, "q": self.q}
-
-    def _multiple(self, k: int) -> float:
-        # 3 * 0.1 is 0.30000000000000004; twelve digits give the number that was meant
-        return k * self.q if isinstance(self.q, int) else float(f"{k * self.q:.12g}")
 
 
 Distribution = Constant | Categorical | IntUniform | Uniform | Quantized

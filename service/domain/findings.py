@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from service.domain.plain_data import MAX_PROBLEMS
 from service.errors import InvalidSweep, NotSupportedYet, Problem
 
 
@@ -14,8 +15,10 @@ class Findings:
     warnings: list[str] = field(default_factory=list)
 
     def refuse(self, pointer: str, message: str) -> None:
-        """Note a value that cannot stand."""
+        """Note a value that cannot stand; one too many, and all are raised."""
         self.wrong.append(Problem(pointer, message))
+        if len(self.wrong) >= MAX_PROBLEMS:
+            self.raise_if_any()
 
     def refuse_planned(self, pointer: str, what: str) -> None:
         """Note a key or value that is planned and not built."""

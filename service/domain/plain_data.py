@@ -13,6 +13,9 @@ from typing import Any
 from service.errors import Problem
 from service.wire.base import MAX_INTEGER
 
+MAX_PROBLEMS = 50
+"""After so many problems reading stops: nobody repairs more at once, and a heap of nonsense should cost little."""
+
 MAX_DEPTH = 20
 MAX_VALUES = 20_000
 MAX_TEXT = 4096
@@ -64,6 +67,8 @@ def find_problems(tree: Any) -> list[Problem]:
         message = _problem_of(value, depth)
         if message:
             problems.append(Problem(pointer, message))
+        if len(problems) >= MAX_PROBLEMS:
+            break
     return problems
 
 

@@ -134,11 +134,17 @@ class Space:
         return point
 
 
+def listed(distribution: Distribution) -> tuple[Any, ...] | None:
+    """The values of a distribution; None if they are uncountable or too many to be listed."""
+    size = distribution.size()
+    return None if size is None or size > MAX_ENUMERATED else distribution.values()
+
+
 def idle_names(distributions: Mapping[str, Distribution]) -> list[str]:
     """The searched parameters that have no effect on any trial of the space."""
 
     def possible(name: str, default: Any) -> tuple[Any, ...] | None:
-        return distributions[name].values() if name in distributions else (default,)
+        return listed(distributions[name]) if name in distributions else (default,)
 
     idle = []
     optimizers = possible("optimizer", "adam") or ()

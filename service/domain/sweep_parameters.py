@@ -18,6 +18,9 @@ from service.domain.distributions import (
 from service.domain.findings import Findings
 from service.domain.plain_data import did_you_mean, escaped, shown
 
+MAX_MULTIPLES = 10**9
+"""Largest number of multiples in a range; finer steps are finer than a float's digits in messages and hashes."""
+
 _ENTRY_KEYS = ("distribution", "value", "values", "probabilities", "min", "max", "q")
 _UNUSED_BY = ("mu", "sigma", "a", "b")
 _NEEDS = {
@@ -275,6 +278,11 @@ def _read_quantized(spec: ParameterSpec, name: str, entry: Mapping[str, Any], lo
     quantized = Quantized(low, high, q, log=name == "q_log_uniform_values")
     if quantized.size() < 2:
         raise _Refused("/q", f"fewer than two multiples of q = {shown(q)} lie between min and max; make q smaller")
+    if quantized.size() > MAX_MULTIPLES:
+        without = name.removeprefix("q_")
+        raise _Refused(
+            "/q", f"{quantized.size()} multiples of q = {shown(q)} are as good as all numbers; use {without}"
+        )
     if not spec.is_in_range(quantized.first * q) or not spec.is_in_range(quantized.last * q):
         raise _Refused(
             "/q", f"a multiple of q leaves the range of {spec.name}, {spec.range_in_words}; narrow the bounds"

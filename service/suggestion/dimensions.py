@@ -7,7 +7,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from service.domain.distributions import Categorical, Distribution, IntUniform, Quantized, Uniform
 from service.domain.parameters import effective_names
-from service.domain.space import Space
+from service.domain.space import Space, listed
 from service.wire.parameters import Parameters
 
 _LAST = ("optimizer", "hidden_units", "depth", "width", "momentum", "nesterov", "residual")
@@ -29,7 +29,8 @@ class Dimensions:
 
     def params(self, parameters: Parameters) -> dict[str, Any]:
         """A trial's searched values in Optuna's words; those without effect are left out."""
-        return {name: _word(value) for name, value in self._space.point_of(parameters).items()}
+        point = self._space.point_of(parameters)
+        return {name: _to_word(self._space.searched[name], value) for name, value in point.items()}
 
     def matters(self, name: str, params: Mapping[str, Any]) -> bool:
         """Whether a parameter has an effect, given what has been chosen so far."""
@@ -37,15 +38,8 @@ class Dimensions:
 
     def parameters(self, params: Mapping[str, Any]) -> Parameters:
         """The canonical trial of values in Optuna's words."""
-        return self._space.parameters({name: self._value(name, word) for name, word in params.items()})
-
-    def _value(self, name: str, word: Any) -> Any:
-        distribution = self._space.searched[name]
-        if isinstance(distribution, Quantized):
-            return distribution.nearest(word)
-        if isinstance(distribution, Categorical) and name == "hidden_units":
-            return tuple(int(width) for width in word.split("-"))
-        return word
+        searched = self._space.searched
+        return self._space.parameters({name: _to_value(searched[name], word) for name, word in params.items()})
 
 
 def _to_optuna(distribution: Distribution) -> BaseDistribution:
@@ -54,15 +48,24 @@ def _to_optuna(distribution: Distribution) -> BaseDistribution:
     if isinstance(distribution, Uniform):
         return FloatDistribution(distribution.low, distribution.high, log=distribution.log)
     if isinstance(distribution, Quantized):
-        low, high = distribution.nearest(distribution.low), distribution.nearest(distribution.high)
-        # Optuna steps on linear scales only; on a logarithmic one the value is rounded afterwards
-        return FloatDistribution(low, high, log=distribution.log, step=None if distribution.log else distribution.q)
-    return CategoricalDistribution([_word(value) for value in distribution.values()])
+        # multipliers are whole numbers; Optuna's own steps know no logarithm and round in other places
+        return IntDistribution(distribution.first, distribution.last, log=distribution.log)
+    return CategoricalDistribution([_to_word(distribution, value) for value in distribution.values()])
 
 
-def _word(value: Any) -> Any:
-    """Optuna's choices are scalars: a list of widths becomes text."""
+def _to_word(distribution: Distribution, value: Any) -> Any:
+    """A value as Optuna knows it: a multiple by its multiplier, a list of widths as text."""
+    if isinstance(distribution, Quantized):
+        return distribution.multiplier(value)
     return "-".join(str(width) for width in value) if isinstance(value, tuple) else value
+
+
+def _to_value(distribution: Distribution, word: Any) -> Any:
+    if isinstance(distribution, Quantized):
+        return distribution.multiple(word)
+    if isinstance(distribution, Categorical) and isinstance(distribution.choices[0], tuple):
+        return tuple(int(width) for width in word.split("-"))
+    return word
 
 
 def _is_conditional(name: str, space: Space) -> bool:
@@ -71,5 +74,5 @@ def _is_conditional(name: str, space: Space) -> bool:
         return "optimizer" in space.searched
     if name == "nesterov":
         momentum = space.searched.get("momentum")
-        return "optimizer" in space.searched or (momentum is not None and 0 in (momentum.values() or ()))
+        return "optimizer" in space.searched or (momentum is not None and 0 in (listed(momentum) or ()))
     return name == "residual" and bool({"hidden_units", "depth"} & space.searched.keys())

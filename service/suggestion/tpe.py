@@ -87,8 +87,7 @@ def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> 
     if isinstance(distribution, CategoricalDistribution):
         return trial.suggest_categorical(name, distribution.choices)
     if isinstance(distribution, IntDistribution):
-        return trial.suggest_int(name, distribution.low, distribution.high)
+        return trial.suggest_int(name, distribution.low, distribution.high, log=distribution.log)
     if isinstance(distribution, FloatDistribution):
-        low, high = distribution.low, distribution.high
-        return trial.suggest_float(name, low, high, step=distribution.step, log=distribution.log)
+        return trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
     raise TypeError(f"{distribution} is none of the distributions that `Dimensions` makes")

@@ -29,6 +29,8 @@ FINITE = [
     Quantized(16, 100, 16),
     Quantized(1, 100, 1, log=True),
     Quantized(0.001, 0.01, 0.001, log=True),
+    Quantized(1e-13, 0.01, 0.001, log=True),
+    Quantized(0.0, 0.9, 1 / 3),
 ]
 CONTINUOUS = [Uniform(-1.0, 2.0), Uniform(1e-5, 1.0, log=True)]
 

@@ -199,3 +199,17 @@ def test_what_is_planned_is_refused_rather_than_ignored() -> None:
 def test_null_is_the_same_as_left_out() -> None:
     document = read(method=None, metric=None, seed=None, name=None, early_terminate=None, preset=None)
     assert document.resolved == read().resolved
+
+
+@pytest.mark.parametrize("section", ["parameters", "metric", "early_terminate"])
+def test_a_heap_of_nonsense_is_not_read_to_its_end(section: str) -> None:
+    heap = {f"nonsense_{number}": 1 for number in range(10_000)}
+    with pytest.raises(InvalidSweep) as caught:
+        read(**{section: heap})
+    assert len(caught.value.problems) == 50
+
+
+def test_nor_are_its_keys() -> None:
+    with pytest.raises(InvalidSweep) as caught:
+        read(**{f"nonsense_{number}": 1 for number in range(10_000)})
+    assert len(caught.value.problems) == 50

@@ -73,7 +73,7 @@ def test_parameters_are_seen_in_the_words_of_the_sweep_file(
         "optimizer": "momentum",
         "normalization": "none",
         "dropout": 0.25,
-        "batch_size": 48,
+        "batch_size": 3,
         "hidden_units": "64-32",
     }
 

@@ -18,6 +18,9 @@ from service.wire.parameters import Parameters
 Fates = Callable[[Sequence[Parameters], int], list[TrialFact]]
 
 
+BOOLS = {"values": [True, False]}
+
+
 def distance(parameters: Parameters) -> float:
     """How far a trial is from the best one there is: 0 at a learning rate of 0.01, sgd, dropout 0.2."""
     away = abs(math.log10(parameters.learning_rate) + 2) / 2 + abs(parameters.dropout - 0.2)
@@ -80,16 +83,19 @@ def test_a_finite_space_is_suggested_once_each_and_then_no_more(
         {
             "optimizer": {"values": ["sgd", "adam"]},
             "momentum": {"min": 0.1, "max": 0.9},
-            "nesterov": {"values": [True, False]},
+            "nesterov": BOOLS,
         },
         {
             "optimizer": "sgd",
             "momentum": {"values": [0.0, 0.9]},
-            "nesterov": {"values": [True, False]},
+            "nesterov": BOOLS,
             "dropout": {"min": 0.0, "max": 0.5},
         },
-        {"depth": {"min": 1, "max": 3}, "width": {"min": 4, "max": 64, "q": 4}, "residual": {"values": [True, False]}},
+        {"depth": {"min": 1, "max": 3}, "width": {"min": 4, "max": 64, "q": 4}, "residual": BOOLS},
         {"depth": 2, "width": {"min": 4, "max": 400}, "optimizer": {"values": ["nesterov", "adam"]}},
+        {"optimizer": "sgd", "momentum": {"min": 0.0, "max": 0.9, "q": 1e-8}, "nesterov": BOOLS},
+        {"dropout": {"min": 0.0, "max": 0.9, "q": 1 / 3}, "learning_rate": {"min": 0.001, "max": 0.1}},
+        {"weight_decay": {"distribution": "q_log_uniform_values", "min": 1e-13, "max": 0.1, "q": 0.001}},
         {"clip_norm": {"values": [None, 0.1, 1.0]}, "learning_rate": {"min": 0.001, "max": 0.1}},
         {"epochs": {"min": 1, "max": 30}, "dropout": {"min": 0.0, "max": 0.5, "q": 0.05}},
     ],
