@@ -129,11 +129,15 @@ class Course:
         return Decision(Directive.PRUNE, words)
 
     def note_warnings(self) -> None:
-        """Write what the rules said, short of ending the trial, into its columns: each rule once, the first time."""
+        """Write what the rules said, short of ending the trial, into its columns.
+
+        Each rule once, the first time, and once more if that was before the first update.
+        """
         told = self.values["rule_warnings"] or []
         news = [plain_decision(one) for one in self.enforcement.warnings]
-        rules = {one["rule"] for one in told}
-        self.values["rule_warnings"] = [*told, *(one for one in news if one["rule"] not in rules)] or None
+        known = {(one["rule"], one["epoch"] == 0) for one in told}
+        fresh = [one for one in news if (one["rule"], one["epoch"] == 0) not in known]
+        self.values["rule_warnings"] = [*told, *fresh] or None
         let_off = self.enforcement.let_off
         if let_off is not None and self.values["would_have_pruned"] is None:
             self.values["would_have_pruned"] = PruneReason(let_off.rule)

@@ -21,7 +21,7 @@ from service.domain.stability.rules import (
     thresholds_of,
 )
 from service.domain.stability.score import score
-from service.domain.stability.verdict import Evidence, Finding, gains_nothing, judge, worst_update_ratio
+from service.domain.stability.verdict import Evidence, Finding, early_warning, gains_nothing, judge, worst_update_ratio
 from service.domain.states import StabilityLimit
 from service.wire.parameters import Parameters
 
@@ -62,7 +62,7 @@ def may_hold(
         class_shares: Share of each class in the validation data, if known.
     """
     if row.epoch == 0:
-        return False
+        return _is_watched(rules, Rule.VANISHING) and bool(early_warning([row]))
     active = {rule: setting for rule, setting in rules.items() if setting.action is not Action.OFF}
     return any(_POSSIBLE[rule](row, setting, accuracy_before, class_shares) for rule, setting in active.items())
 
@@ -72,20 +72,26 @@ def enforce(
 ) -> Enforcement:
     """Look at each new epoch as if it had come alone; the first rule that prunes ends the look.
 
-    Values that are not finite are left out: they always prune, wherever they come from. A rule that would prune at
-    the last epoch only warns, for nothing would be saved.
+    Signs of vanishing before the first update are a warning, for training may overcome them. Values that are not
+    finite are left out: they always prune, wherever they come from. A rule that would prune at the last epoch only
+    warns, for nothing would be saved.
     """
     is_let_off = is_audited(sweep_seed, number, audit_fraction)
     let_off: Decision | None = None
-    warnings: dict[Rule, Decision] = {}
+    warnings: dict[tuple[Rule, bool], Decision] = {}
     for count, row in enumerate(case.rows, start=1):
-        if row.epoch not in new_epochs or row.epoch == 0:
+        if row.epoch not in new_epochs:
+            continue
+        if row.epoch == 0:
+            signs = early_warning([row]) if _is_watched(rules, Rule.VANISHING) else ()
+            if signs:
+                warnings[Rule.VANISHING, True] = Decision(Rule.VANISHING, Action.WARN, 0, signs[0])
             continue
         for decision in holding(rules, case.rows[:count], case.parameters, case.class_shares):
             if decision.rule is Rule.NONFINITE:
                 continue
             if decision.action is not Action.PRUNE or row.epoch >= case.parameters.epochs:
-                warnings.setdefault(decision.rule, decision)
+                warnings.setdefault((decision.rule, False), decision)
             elif is_let_off:
                 let_off = let_off or decision
             else:
@@ -106,6 +112,10 @@ def appraise(case: Case) -> dict[str, Any]:
         "verdict": None if finding is None else finding.verdict,
         "verdict_evidence": plain_evidence(finding),
     }
+
+
+def _is_watched(rules: RuleSet, rule: Rule) -> bool:
+    return rule in rules and rules[rule].action is not Action.OFF
 
 
 def plain_evidence(finding: Finding | None) -> list[dict[str, Any]] | None:

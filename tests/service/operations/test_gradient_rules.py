@@ -58,6 +58,18 @@ def test_the_other_rules_flag_a_trial_once(begin, worker, speak, record):
     assert warning["detail"] == "overstep: update_ratio 3 in layer 1 (threshold 1)"
 
 
+def test_a_probe_whose_gradient_vanishes_flags_the_trial_before_an_epoch_is_spent(submit, worker, speak, record):
+    submit()
+    [fence] = worker.claim(1)
+    faint = layers(grad_rms_median=1e-9)
+
+    told = [worker.directives(speak["epoch"](fence, n, 0.1, layers=faint))[0] for n in range(5)]
+
+    assert told == ["continue"] * 5
+    warnings = record.trial(fence).rule_warnings
+    assert [(warning["rule"], warning["epoch"]) for warning in warnings] == [("vanishing", 0), ("vanishing", 3)]
+
+
 @pytest.mark.parametrize(
     ("rule", "measured", "directives"),
     [

@@ -79,6 +79,21 @@ def test_each_rule_warns_once(canonical, parameters):
     assert [(one.rule, one.epoch) for one in found.warnings] == [(Rule.OVERSTEP, 1)]
 
 
+def test_signs_of_vanishing_before_the_first_update_only_warn(canonical, parameters):
+    probe = canonical["vanishing"][0]
+    assert may_hold(EVERY, probe, None, TEN)
+    found = enforced([probe], parameters, new=[0])
+    assert found.prune is None
+    assert [(one.rule, one.action, one.epoch) for one in found.warnings] == [(Rule.VANISHING, Action.WARN, 0)]
+
+
+def test_a_probe_gives_no_warning_where_vanishing_is_not_watched(canonical, parameters):
+    off = {Rule.VANISHING: RuleSetting(Action.OFF)}
+    assert not may_hold(off, canonical["vanishing"][0], None, TEN)
+    assert enforced(canonical["vanishing"][:1], parameters, new=[0], rules=off).warnings == ()
+    assert not may_hold(EVERY, canonical["healthy"][0], None, TEN)
+
+
 def test_at_the_last_epoch_a_rule_that_would_prune_warns(canonical, parameters):
     found = enforced(canonical["runaway"], parameters, new=[6], epochs=6)
     assert found.prune is None
