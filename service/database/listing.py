@@ -4,7 +4,21 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, and_, false, literal, not_, null, or_, select, true
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    false,
+    literal,
+    not_,
+    null,
+    or_,
+    select,
+    true,
+)
 
 from service.database.sweeps import sweep_from_row
 from service.database.tables import sweeps, trials
@@ -69,8 +83,9 @@ def trials_page(
 ) -> list[Trial]:
     """Trials of a sweep that meet a condition, in an order, after a position; without tracebacks."""
     statement = _TRIAL_LIST.where(trials.c.sweep_id == sweep_id)
-    rows = connection.execute(_page(statement, trials.c, condition=condition, keys=keys, after=after, limit=limit))
-    return [trial_from_row(row) for row in rows]
+    if condition is not None:
+        statement = statement.where(clause_of(condition, trials.c))
+    return [trial_from_row(row) for row in _page(connection, statement, trials.c, keys=keys, after=after, limit=limit)]
 
 
 def sweeps_page(
@@ -82,8 +97,10 @@ def sweeps_page(
     limit: int,
 ) -> list[Sweep]:
     """Sweeps that meet a condition, in an order, after a position."""
-    rows = connection.execute(_page(select(sweeps), sweeps.c, condition=condition, keys=keys, after=after, limit=limit))
-    return [sweep_from_row(row) for row in rows]
+    statement: Select[Any] = select(sweeps)
+    if condition is not None:
+        statement = statement.where(clause_of(condition, sweeps.c))
+    return [sweep_from_row(row) for row in _page(connection, statement, sweeps.c, keys=keys, after=after, limit=limit)]
 
 
 def best_trials(connection: Connection, sweep: Sweep, *, condition: Condition | None, k: int) -> list[Trial]:
@@ -100,34 +117,62 @@ def best_trials(connection: Connection, sweep: Sweep, *, condition: Condition | 
 
 
 def _page(
+    connection: Connection,
     statement: Select[Any],
     columns: Any,
     *,
-    condition: Condition | None,
     keys: Sequence[SortKey],
     after: Position | None,
     limit: int,
+) -> list[Row[Any]]:
+    """Rows in an order, after a position; absent values of the first key come last, by a statement of their own.
+
+    So neither statement has to say where NULL is sorted, and both databases can walk the same index instead of
+    sorting all rows.
+    """
+    first = column_of(columns, keys[0].name)
+    if not first.nullable:
+        return list(connection.execute(_ordered(statement, columns, keys, after).limit(limit)))
+    found: list[Row[Any]] = []
+    if after is None or after[0] is not None:
+        present = _ordered(statement.where(first.is_not(None)), columns, keys, after, present=first.name)
+        found = list(connection.execute(present.limit(limit)))
+    if len(found) < limit:
+        rest = after[1:] if after is not None and after[0] is None else None
+        absent = _ordered(statement.where(first.is_(None)), columns, keys[1:], rest)
+        found += connection.execute(absent.limit(limit - len(found)))
+    return found
+
+
+def _ordered(
+    statement: Select[Any], columns: Any, keys: Sequence[SortKey], after: Position | None, *, present: str | None = None
 ) -> Select[Any]:
-    if condition is not None:
-        statement = statement.where(clause_of(condition, columns))
+    """The statement in an order, after a position; `present` names a column that is known to hold no NULL."""
     if after is not None:
-        statement = statement.where(_beyond(columns, keys, after))
+        statement = statement.where(_beyond(columns, keys, after, present=present))
     for key in keys:
         column = column_of(columns, key.name)
         ordered = column.desc() if key.is_descending else column.asc()
-        statement = statement.order_by(ordered.nulls_last() if column.nullable else ordered)
-    return statement.limit(limit)
+        statement = statement.order_by(ordered.nulls_last() if column.nullable and column.name != present else ordered)
+    return statement
 
 
-def _beyond(columns: Any, keys: Sequence[SortKey], after: Position) -> ColumnElement[bool]:
-    """Rows that come after a position: equal in the first keys, beyond it in the next; absent values are last."""
+def _beyond(columns: Any, keys: Sequence[SortKey], after: Position, *, present: str | None) -> ColumnElement[bool]:
+    """Rows that come after a position: equal in the first keys, beyond it in the next; absent values are last.
+
+    That the first key is not before the position follows from the rest; said on its own, it lets an index begin there.
+    """
     alternatives: list[ColumnElement[bool]] = []
     equal: list[ColumnElement[bool]] = []
     for key, value in zip(keys, after, strict=True):
         column = column_of(columns, key.name)
         alternatives.append(and_(*equal, _is_after(column, value, is_descending=key.is_descending)))
         equal.append(column.is_(None) if value is None else column == value)
-    return or_(*alternatives)
+    first, value = column_of(columns, keys[0].name), after[0]
+    bound = literal(value, first.type)
+    if value is None or (first.nullable and first.name != present):
+        return or_(*alternatives)
+    return and_(first <= bound if keys[0].is_descending else first >= bound, or_(*alternatives))
 
 
 def _is_after(column: Column[Any], value: Any, *, is_descending: bool) -> ColumnElement[bool]:

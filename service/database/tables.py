@@ -245,9 +245,9 @@ trials = Table(
     CheckConstraint("stability >= 0 AND stability <= 1", name="stability_in_range"),
     CheckConstraint("(stability IS NULL) = (score_version IS NULL)", name="scored_with_version"),
     CheckConstraint("(would_have_pruned IS NULL) = (would_have_pruned_epoch IS NULL)", name="audited_with_epoch"),
-    Index("ix_trials_sweep_id_state", "sweep_id", "state"),
+    Index("ix_trials_sweep_id_state_epoch_epochs", "sweep_id", "state", "epoch", "epochs"),  # covers a sweep's sums
     Index("ix_trials_sweep_id_revision", "sweep_id", "revision"),
-    Index("ix_trials_sweep_id_objective", "sweep_id", "objective"),
+    Index("ix_trials_sweep_id_objective_number", "sweep_id", "objective", "number"),
     Index(
         "ix_trials_waiting",
         "signature",
