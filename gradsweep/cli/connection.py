@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gradsweep.cli.exits import CommandError, ExitCode
 
 if TYPE_CHECKING:
-    from gradsweep.client import Client
+    from gradsweep.client import ApiError, Client
 
 SERVER_ERROR = 500
 UNAVAILABLE = 503
@@ -22,16 +22,25 @@ def connect(url: str, token_file: Path | None = None, *, timeout_seconds: float 
 
     from gradsweep.client import ApiError, Client, Unreachable
 
+    token = read_token(token_file)
     try:
-        with Client(url, read_token(token_file), timeout_seconds=timeout_seconds) as client:
+        client = Client(url, token, timeout_seconds=timeout_seconds)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise CommandError(f"--url {url} is no address ({error}): write it like http://127.0.0.1:8321") from error
+    try:
+        with client:
             yield client
     except Unreachable as error:
         message = f"no service answers at {url}: start one with gradsweep up, or name another with --url"
         raise CommandError(message, ExitCode.UNREACHABLE) from error
     except ApiError as error:
-        raise CommandError(str(error), _exit_code(error.status)) from error
-    except httpx.InvalidURL as error:
-        raise CommandError(f"--url {url} is no address ({error}): write it like http://127.0.0.1:8321") from error
+        raise CommandError(in_one_line(error), _exit_code(error.status)) from error
+
+
+def in_one_line(error: "ApiError") -> str:
+    """What the service said, with every place in the request that it named, each once."""
+    places = [f"{problem.pointer}: {problem.message}" for problem in error.problems]
+    return "; ".join([error.detail, *(place for place in places if place not in error.detail)])
 
 
 def _exit_code(status: int) -> ExitCode:

@@ -13,6 +13,7 @@ import httpx
 import typer
 
 from gradsweep.cli.exits import CommandError, ExitCode
+from gradsweep.cli.options import DEFAULT_PORT
 from gradsweep.cli.supervisor import POLL_SECONDS, Child, Supervisor
 
 HOST = "127.0.0.1"
@@ -104,7 +105,7 @@ class Household:
         if self.as_json:
             print(json.dumps({"url": self.url, "data_dir": str(self.data_dir)}), flush=True)
             return
-        elsewhere = "" if self.port == 8321 else f" --url {self.url}"
+        elsewhere = "" if self.port == DEFAULT_PORT else f" --url {self.url}"
         typer.echo(f"gradsweep is up at {self.url}, its data in {self.data_dir}. Ctrl-C ends it in good order.")
         typer.echo("Next, in another terminal:")
         typer.echo("    gradsweep init")

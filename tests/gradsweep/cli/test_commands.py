@@ -154,6 +154,7 @@ def test_a_sweep_that_cannot_run_is_one_line(
     captured = capsys.readouterr()
     assert (captured.out, captured.err.count("\n")) == ("", 1)
     assert words in captured.err
+    assert captured.err.count("sweep.yaml: ") == 1
 
 
 def test_a_sweep_is_found_by_name_id_prefix_and_latest(gradsweep: Run, sweep: SweepView) -> None:
