@@ -21,7 +21,14 @@ from service.domain.stability.rules import (
     thresholds_of,
 )
 from service.domain.stability.score import score
-from service.domain.stability.verdict import Evidence, Finding, early_warning, gains_nothing, judge, worst_update_ratio
+from service.domain.stability.verdict import (
+    Evidence,
+    Finding,
+    gains_nothing,
+    judge,
+    signs_of_vanishing,
+    worst_update_ratio,
+)
 from service.domain.states import StabilityLimit
 from service.wire.parameters import Parameters
 
@@ -62,7 +69,7 @@ def may_hold(
         class_shares: Share of each class in the validation data, if known.
     """
     if row.epoch == 0:
-        return _is_watched(rules, Rule.VANISHING) and bool(early_warning([row]))
+        return _is_watched(rules, Rule.VANISHING) and bool(signs_of_vanishing(row))
     active = {rule: setting for rule, setting in rules.items() if setting.action is not Action.OFF}
     return any(_POSSIBLE[rule](row, setting, accuracy_before, class_shares) for rule, setting in active.items())
 
@@ -83,7 +90,7 @@ def enforce(
         if row.epoch not in new_epochs:
             continue
         if row.epoch == 0:
-            signs = early_warning([row]) if _is_watched(rules, Rule.VANISHING) else ()
+            signs = signs_of_vanishing(row) if _is_watched(rules, Rule.VANISHING) else ()
             if signs:
                 warnings[Rule.VANISHING, True] = Decision(Rule.VANISHING, Action.WARN, 0, signs[0])
             continue
@@ -150,8 +157,10 @@ def _may_collapse(row: EpochRow, setting: RuleSetting, _before: float | None, sh
     return shares is not None and share is not None and share >= at.top_class_share
 
 
-def _may_vanish(row: EpochRow, _setting: RuleSetting, before: float | None, _shares: Sequence[float] | None) -> bool:
+def _may_vanish(row: EpochRow, setting: RuleSetting, before: float | None, _shares: Sequence[float] | None) -> bool:
     """The rule needs an epoch gain below 0.01, however small the gradient is."""
+    if not signs_of_vanishing(row, thresholds_of(Rule.VANISHING, setting)):
+        return False
     if before is None or row.train_accuracy is None:
         return True
     return row.epoch >= 3 and round(row.train_accuracy - before, 9) < STALLED_GAIN

@@ -20,6 +20,7 @@ from service.domain.stability.verdict import (
     blowup,
     first_nonfinite,
     judge,
+    signs_of_vanishing,
     worst_update_ratio,
 )
 from service.domain.states import Verdict
@@ -189,7 +190,12 @@ def _collapsed(case: _Case, setting: RuleSetting) -> Evidence | None:
 
 
 def _vanishing(case: _Case, setting: RuleSetting) -> Evidence | None:
-    """The verdict without a gain, in successive epochs; the gradient's size alone is not enough, Adam rescales it."""
+    """The verdict without a gain, in successive epochs; the gradient's size alone is not enough, Adam rescales it.
+
+    The last epoch's own numbers must say so too: nothing is ended for what is over.
+    """
+    if not signs_of_vanishing(case.last, thresholds_of(Rule.VANISHING, setting)):
+        return None
     if case.last.epoch < max(3, math.ceil(0.3 * case.parameters.epochs)):
         return None
     n_epochs = setting.evidence_epochs or 2

@@ -113,8 +113,12 @@ def judge(
 
 def early_warning(rows: Sequence[EpochRow], thresholds: Thresholds = THRESHOLDS) -> tuple[Evidence, ...]:
     """Signs of vanishing before the first update: a warning, for training may yet overcome them."""
-    probe = [row for row in rows if row.epoch == 0]
-    return (*_steep(probe, thresholds), *_faint(probe, thresholds))
+    return tuple(sign for row in rows if row.epoch == 0 for sign in signs_of_vanishing(row, thresholds))
+
+
+def signs_of_vanishing(row: EpochRow, thresholds: Thresholds = THRESHOLDS) -> tuple[Evidence, ...]:
+    """What in one epoch alone speaks for a gradient that vanishes."""
+    return (*_steep([row], thresholds), *_faint([row], thresholds))
 
 
 def first_nonfinite(rows: Sequence[EpochRow]) -> Evidence | None:

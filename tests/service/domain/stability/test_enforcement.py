@@ -41,9 +41,10 @@ def test_a_healthy_epoch_needs_no_look_back(canonical):
     assert not any(may_hold(EVERY, row, rows[row.epoch - 1].train_accuracy, TEN) for row in rows)
 
 
-@pytest.mark.parametrize("before", [None, 0.919])
-def test_an_unknown_or_a_small_gain_makes_a_look_back_necessary(canonical, before):
-    assert may_hold(EVERY, canonical["healthy"][-1], before, TEN)
+@pytest.mark.parametrize(("before", "looks"), [(None, True), (0.105, True), (0.05, False)])
+def test_signs_of_vanishing_without_a_gain_make_a_look_back_necessary(canonical, before, looks):
+    assert may_hold(EVERY, canonical["vanishing"][-1], before, TEN) is looks
+    assert not may_hold(EVERY, canonical["healthy"][-1], before, TEN)
 
 
 def test_a_rule_that_is_off_needs_no_look_back(canonical):

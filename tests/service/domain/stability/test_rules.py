@@ -132,6 +132,12 @@ def test_vanishing_waits_for_a_share_of_the_epochs(rows_of, parameters, epochs, 
     assert first_epoch(only(Rule.VANISHING), rows, parameters(epochs=epochs)) == epoch
 
 
+def test_vanishing_that_is_over_ends_nothing(rows_of, parameters):
+    rows = rows_of(slope=0.9, accuracy=FLAT)
+    over = [*rows[:3], *rows_of(slope=0.1, accuracy=FLAT)[3:4]]
+    assert first_epoch(only(Rule.VANISHING), over, parameters()) is None
+
+
 def test_a_gain_in_one_of_the_epochs_puts_the_vanishing_rule_off(rows_of, parameters):
     rows = rows_of(slope=0.9, accuracy=(0.109, 0.11, 0.10, 0.1105, 0.1105, 0.1105))
     assert first_epoch(only(Rule.VANISHING), rows, parameters()) == 5
