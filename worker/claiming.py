@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from service.wire.leases import ClaimAnswer, ClaimRequest, WorkerInfo
+from service.wire.parameters import Parameters
 from worker.errors import ServiceAway, WorkerError
 from worker.holding import HeldTrial
 
@@ -18,6 +19,7 @@ class Granted:
     dataset_sha256: str | None
     stream_seed: int
     trials: list[HeldTrial]
+    representatives: tuple[Parameters, ...] = ()
 
     @property
     def sweeps(self) -> set[str]:
@@ -36,7 +38,9 @@ class Granted:
         if answer.lease_id is None or answer.signature is None or answer.dataset is None or answer.stream_seed is None:
             raise WorkerError("the service granted trials without lease, signature, data set or stream seed")
         trials = [HeldTrial(grant, answer.lease_id) for grant in answer.grants]
-        return cls(answer.signature, answer.dataset, answer.dataset_sha256, answer.stream_seed, trials)
+        return cls(
+            answer.signature, answer.dataset, answer.dataset_sha256, answer.stream_seed, trials, answer.representatives
+        )
 
 
 class ClaimService(Protocol):

@@ -17,7 +17,7 @@ class WorkerSettings(BaseSettings):
     )
     token_file: Path | None = Field(None, description="File that holds the shared token, if the service wants one.")
     data_dir: Path = Field(Path("gradsweep-data"), description="Folder with datasets/; the spool is kept here too.")
-    trainer: Literal["reference", "fused"] = Field("reference", description="Which trainer fills the bank.")
+    trainer: Literal["reference", "fused"] = Field("fused", description="Which trainer fills the bank.")
     slots: int | None = Field(None, ge=1, le=4096, description="Places for trials; chosen by the trainer if not given.")
     device: str | None = Field(None, description="CPU, GPU or, say, GPU:1; the first GPU, or the CPU, if not given.")
     tf32: bool = Field(False, description="Let GPUs multiply with 10 bits of mantissa: faster, but no longer equal.")

@@ -1,6 +1,7 @@
 """What the loop needs of a trainer, and the two trainers; TensorFlow is imported when the first bank is made."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,7 @@ from worker.datasets import Dataset, available_datasets, load_dataset
 from worker.errors import TrainerUnavailable
 from worker.settings import WorkerSettings
 from worker.training.contract import Bank
+from worker.training.hyperparameters import Hyperparameters
 
 SLOTS_PER_CORE = 4
 GPU_SLOTS = 64
@@ -39,9 +41,19 @@ class Trainer(Protocol):
         """Load a data set, or keep it loaded. May raise DatasetError."""
 
     def make_bank(
-        self, dataset: str, *, hidden_units: tuple[int, ...], batch_size: int, stream_seed: int, n_slots: int
+        self,
+        dataset: str,
+        *,
+        hidden_units: tuple[int, ...],
+        batch_size: int,
+        stream_seed: int,
+        n_slots: int,
+        representatives: Sequence[Hyperparameters] = (),
     ) -> Bank:
-        """An empty bank on a data set. May raise OutOfDeviceMemory, TrainerUnavailable, DatasetError."""
+        """An empty bank on a data set, for trials of the kinds that the representatives show.
+
+        May raise OutOfDeviceMemory, TrainerUnavailable, DatasetError.
+        """
 
     def environment(self) -> dict[str, str]:
         """Versions, device and precision, for the record of an attempt."""
@@ -73,7 +85,14 @@ class LocalTrainer:
         return LoadedData(loaded.sha256, tuple((counts / counts.sum()).tolist()))
 
     def make_bank(
-        self, dataset: str, *, hidden_units: tuple[int, ...], batch_size: int, stream_seed: int, n_slots: int
+        self,
+        dataset: str,
+        *,
+        hidden_units: tuple[int, ...],
+        batch_size: int,
+        stream_seed: int,
+        n_slots: int,
+        representatives: Sequence[Hyperparameters] = (),
     ) -> Bank:
         """An empty bank on a data set."""
         loaded = self._load(dataset)
@@ -81,8 +100,10 @@ class LocalTrainer:
             self._prepare_once()
             if self.name == "fused":
                 from worker.training.fused.bank import FusedBank
+                from worker.training.fused.kinds import kinds_of
 
-                return FusedBank(loaded, hidden_units, batch_size, stream_seed, n_slots=n_slots)
+                kinds = kinds_of(representatives)
+                return FusedBank(loaded, hidden_units, batch_size, stream_seed, n_slots=n_slots, kinds=kinds)
             from worker.training.reference import ReferenceBank
 
             return ReferenceBank(loaded, hidden_units, batch_size, stream_seed, n_slots=n_slots)

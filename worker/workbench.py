@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from service.wire.leases import Completed, Failed, ReportEntry, Start, Stopped
 from worker.capacity import Capacity
 from worker.claiming import Granted
-from worker.entries import epoch_report, failed, trial_spec
+from worker.entries import epoch_report, failed, hyperparameters, trial_spec
 from worker.errors import OutOfDeviceMemory, TrainerUnavailable, TrialError, WorkerError
 from worker.heartbeat import News, Pulse
 from worker.holding import HeldTrial, key_of
@@ -189,6 +189,7 @@ class Workbench:
                 batch_size=shapes.batch_size,
                 stream_seed=granted.stream_seed,
                 n_slots=self._n_slots,
+                representatives=[hyperparameters(each) for each in granted.representatives],
             )
         except TrainerUnavailable:
             self.release(granted.trials)

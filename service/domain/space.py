@@ -18,6 +18,9 @@ from service.wire.parameters import Parameters
 MAX_ENUMERATED = 100_000
 """Largest number of points that are listed one by one; a larger grid is refused."""
 
+MAX_REPRESENTATIVES = 64
+"""Longest list of values that is shown to workers one by one; kinds of value are fewer."""
+
 _BLOCKS = (("optimizer", "momentum", "nesterov"), ("hidden_units", "depth", "width", "residual"))
 """Parameters that can rob one another of their effect. All others act by themselves."""
 
@@ -91,6 +94,19 @@ class Space:
 
     def _constants_of(self, block: Sequence[str]) -> dict[str, Any]:
         return {name: self.constants[name] for name in block if name in self.constants}
+
+    def representatives(self) -> list[Parameters]:
+        """A few trials that together take each listed value, and both ends of each range, at least once."""
+        choices = [
+            distribution.values() or (distribution.value_at(0.0), distribution.value_at(math.nextafter(1.0, 0.0)))
+            for distribution in self.searched.values()
+        ]
+        n_trials = max((len(values) for values in choices), default=1)
+        points = [
+            dict(zip(self.names, (values[i % len(values)] for values in choices), strict=True))
+            for i in range(min(n_trials, MAX_REPRESENTATIVES))
+        ]
+        return [self.parameters(point) for point in points]
 
     @cached_property
     def n_points(self) -> int | None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
@@ -26,12 +26,14 @@ from service.database.workers import end_quarantine, quarantined_at, see_claimin
 from service.domain.batch import choose_batch, share_proposals
 from service.domain.identifiers import new_id
 from service.domain.lease import LeaseSettings, retry_after_ms
+from service.domain.space import Space
 from service.domain.states import TrialState
 from service.domain.sweep import Sweep
 from service.errors import Conflict, ProtocolTooOld
 from service.operations.settling import settle_sweep, trial_event
 from service.wire.base import PROTOCOL_VERSION
 from service.wire.leases import ClaimAnswer, ClaimRequest, Grant, Objective
+from service.wire.parameters import Parameters
 
 
 class Propose(Protocol):
@@ -247,7 +249,13 @@ def _answer(sweeps: dict[str, Sweep], rows: Sequence[Any], lease_id: str, settin
         lease_seconds=settings.lease_seconds,
         heartbeat_seconds=settings.heartbeat_seconds,
         grants=tuple(_grant(sweeps[row.sweep_id], row) for row in rows),
+        representatives=_representatives(sweeps[sweep_id] for sweep_id in {row.sweep_id: None for row in rows}),
     )
+
+
+def _representatives(sweeps: Iterable[Sweep]) -> tuple[Parameters, ...]:
+    spaces = (Space.from_definition(sweep.definition["space"]) for sweep in sweeps)
+    return tuple(parameters for space in spaces for parameters in space.representatives())
 
 
 def _grant(sweep: Sweep, row: Any) -> Grant:

@@ -72,7 +72,11 @@ class Grant(Answer):
 
 
 class ClaimAnswer(Answer):
-    """Trials of one signature, or none and when to ask again."""
+    """Trials of one signature, or none and when to ask again.
+
+    `representatives` are not to be trained: together they show every kind of value that their sweeps search, so that
+    a worker compiles one program for all the trials to come.
+    """
 
     lease_id: Identifier | None
     signature: str | None = None
@@ -82,6 +86,7 @@ class ClaimAnswer(Answer):
     lease_seconds: Seconds
     heartbeat_seconds: Seconds
     grants: tuple[Grant, ...]
+    representatives: tuple[Parameters, ...] = ()
     retry_after_ms: Count = 0
 
 

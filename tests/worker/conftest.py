@@ -38,6 +38,7 @@ from worker.main import Surroundings, Worker, assemble
 from worker.settings import WorkerSettings
 from worker.trainer import LoadedData
 from worker.training.contract import EpochRow, LayerRow, TestMetrics, TrialSpec
+from worker.training.hyperparameters import Hyperparameters
 
 SHA256 = "0" * 64
 
@@ -163,6 +164,7 @@ class FakeTrainer:
         self.banks: list[FakeBank] = []
         self.trained: list[list[int]] = []  # per epoch, the seeds in the bank
         self.sha256 = SHA256
+        self.representatives: Sequence[Hyperparameters] = ()
         self.slots_per_tile = 1  # slots are rounded up to whole tiles
         self.before_make: Callable[[int], None] = nothing
         self.before_admit: Callable[[TrialSpec], None] = nothing
@@ -179,9 +181,17 @@ class FakeTrainer:
         return LoadedData(self.sha256, (0.25, 0.75))
 
     def make_bank(
-        self, dataset: str, *, hidden_units: tuple[int, ...], batch_size: int, stream_seed: int, n_slots: int
+        self,
+        dataset: str,
+        *,
+        hidden_units: tuple[int, ...],
+        batch_size: int,
+        stream_seed: int,
+        n_slots: int,
+        representatives: Sequence[Hyperparameters] = (),
     ) -> FakeBank:
         self.before_make(n_slots)
+        self.representatives = representatives
         self.banks.append(FakeBank(self, stream_seed, -(-n_slots // self.slots_per_tile) * self.slots_per_tile))
         return self.banks[-1]
 
@@ -329,6 +339,7 @@ class FakeService:
             lease_seconds=60,
             heartbeat_seconds=15,
             grants=tuple(Grant(**trial.grant, attempt=trial.attempt) for trial in chosen),
+            representatives=tuple(trial.grant["parameters"] for trial in chosen[:1]),
             retry_after_ms=0 if chosen else self.retry_after_ms,
         )
         if chosen:

@@ -32,6 +32,13 @@ def test_the_probe_says_how_the_attempt_began(bench, service):
     assert starts[4] == [{**expected, "start_epoch": 2}]
 
 
+def test_the_bank_is_made_for_the_kinds_that_the_service_shows(bench, service):
+    service.add_trials(2)
+    bench.run_until_idle()
+    assert [shown.optimizer for shown in bench.trainer.representatives] == ["adam"]
+    assert [shown.hidden_units for shown in bench.trainer.representatives] == [(8,)]
+
+
 def test_free_slots_are_refilled_between_epochs_without_a_new_bank(bench, service):
     service.add_trials(2, epochs=1)
     service.add_trials(8, epochs=3)

@@ -54,6 +54,29 @@ def test_the_definition_makes_the_same_space() -> None:
     assert Space.from_definition(definition) == Space.from_distributions(distributions)
 
 
+@pytest.mark.parametrize("distributions", SPACES, ids="-".join)
+def test_representatives_take_every_listed_value(distributions: Mapping[str, Distribution]) -> None:
+    space = Space.from_distributions(distributions)
+    shown = [space.point_of(parameters) for parameters in space.representatives()]
+    normalizations = {parameters.normalization for parameters in space.representatives()}
+    optimizers = {parameters.optimizer for parameters in space.representatives()}
+    assert normalizations == {parameters.normalization for parameters in map(space.parameters, every_point(space))}
+    assert optimizers == {parameters.optimizer for parameters in map(space.parameters, every_point(space))}
+    assert all(point.keys() <= set(space.names) for point in shown)
+
+
+def test_representatives_take_both_ends_of_a_range() -> None:
+    space = Space.from_distributions({"dropout": Uniform(0.0, 0.5), "weight_decay": Uniform(0.0, 0.1)})
+    low, high = space.representatives()
+    assert (low.dropout, low.weight_decay) == (0.0, 0.0)
+    assert (high.dropout, high.weight_decay) == pytest.approx((0.5, 0.1))
+
+
+def test_a_fixed_space_is_its_own_representative() -> None:
+    space = Space.from_distributions({"dropout": Constant(0.3)})
+    assert [parameters.dropout for parameters in space.representatives()] == [0.3]
+
+
 def test_a_continuous_space_is_not_counted() -> None:
     space = Space.from_distributions({"dropout": Uniform(0.0, 0.5), "epochs": IntUniform(1, 3)})
     assert (space.n_points, space.n_distinct) == (None, None)

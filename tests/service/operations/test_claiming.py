@@ -36,6 +36,14 @@ def test_a_grant_says_all_that_a_worker_needs(worker: Any, submit: Submit, recor
     assert second.parameters.learning_rate != first.parameters.learning_rate
 
 
+def test_a_grant_shows_every_kind_of_its_sweeps_space(worker: Any, submit: Submit) -> None:
+    submit(parameters={"optimizer": {"values": ["sgd", "adam"]}, "dropout": {"min": 0.0, "max": 0.5}})
+    shown = worker.send(worker.request(1)).representatives
+    assert {parameters.optimizer for parameters in shown} == {"sgd", "adam"}
+    assert min(parameters.dropout for parameters in shown) == 0
+    assert max(parameters.dropout for parameters in shown) > 0.4
+
+
 def test_the_same_claim_again_gets_the_same_answer(worker: Any, submit: Submit, record: Any) -> None:
     sweep = submit()
     request = worker.request(3)
