@@ -29,7 +29,7 @@ DEMO_SWEEP: dict[str, Any] = {
     "method": "tpe",
     "metric": {"name": "val_accuracy"},
     "run_cap": 24,
-    "early_terminate": {"type": "hyperband", "min_iter": 1, "eta": 3},
+    "early_terminate": {"type": "hyperband", "min_iter": 2, "eta": 2},
     "seed": 7,
     "parameters": {
         "learning_rate": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1.0},
