@@ -39,7 +39,7 @@ def test_errors_have_exit_codes(error: Exception, code: ExitCode) -> None:
 
 
 def test_an_address_that_is_none_is_bad_input() -> None:
-    with pytest.raises(CommandError) as caught, connect("http://[") as client:
+    with pytest.raises(CommandError) as caught, connect("http://127.0.0.1:port") as client:
         client.version()
     assert caught.value.exit_code is ExitCode.BAD_INPUT
 
