@@ -40,6 +40,10 @@ def _spec(spec: object) -> str:
         return parameter(spec)
     if set(spec) == {"value"}:
         return parameter(spec["value"])
+    if {"min", "max"} <= set(spec):
+        rest = {key: value for key, value in spec.items() if key not in ("distribution", "min", "max")}
+        detail = ", ".join([str(spec["distribution"]), *(f"{key} {parameter(value)}" for key, value in rest.items())])
+        return f"{parameter(spec['min'])} … {parameter(spec['max'])} ({detail})"
     if set(spec) == {"values"}:
         return " | ".join(parameter(value) for value in spec["values"])
     return ", ".join(f"{key} {parameter(value)}" for key, value in spec.items())

@@ -1,5 +1,6 @@
 """`train`: one trial's configuration once more, saved as a file that plain Keras loads."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -71,6 +72,7 @@ def replay(
     dataset: str, trial: "TrialView", attempt: "AttemptView", output: Path, data_dir: Path
 ) -> dict[str, float | None]:
     """Train as the attempt did, from its initial weights and on its minibatches; returns the metrics reached."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings would bury the result
     try:
         from worker.training.export import train_to_keras
     except ModuleNotFoundError as error:

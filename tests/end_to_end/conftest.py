@@ -22,13 +22,13 @@ from gradsweep import ApiError, Client, Unreachable
 from gradsweep.cli.household import command, free_port
 from service.wire.sweeps import TrialView
 
-ASK_AGAIN_SECONDS = 0.1
-DEADLINE_SECONDS = 120.0
+ASK_AGAIN_SECONDS = 0.3
+DEADLINE_SECONDS = 180.0
 OBEY_SECONDS = 20.0
 LOG_CHARACTERS = 4000
 
 SHORT_LEASES = {
-    "GRADSWEEP_LEASE_SECONDS": "3",
+    "GRADSWEEP_LEASE_SECONDS": "5",
     "GRADSWEEP_HEARTBEAT_SECONDS": "1",
     "GRADSWEEP_REAP_SECONDS": "0.5",
     "GRADSWEEP_WORKER_POLL_SECONDS": "0.2",
@@ -100,11 +100,12 @@ class Processes:
 
     def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Running:
         """Start one; its output goes to a file of its own."""
+        leaves = ["--leave-with-stdin"] * (arguments[0] in ("up", "serve", "worker"))
         log = self.folder / f"{len(self.running)}-{arguments[0]}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                command(*arguments),
-                stdin=subprocess.DEVNULL,
+                command(*arguments, *leaves),
+                stdin=subprocess.PIPE,  # if this process is killed, they end too
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **SHORT_LEASES, **(environment or {})},
@@ -124,8 +125,8 @@ class Processes:
             try:
                 each.process.wait(OBEY_SECONDS)
             except subprocess.TimeoutExpired:
-                each.process.kill()
-                each.process.wait(DEADLINE_SECONDS)
+                each.kill()
+            each.process.stdin.close()
 
 
 class Eventually(Protocol):

@@ -8,19 +8,17 @@ import pytest
 from gradsweep import Client
 from service.wire.sweeps import SweepView
 
-DEADLINE_SECONDS = 120.0
-
 SWEEP = {
     "name": "killed",
     "dataset": "digits",
     "method": "random",
-    "run_cap": 4,
+    "run_cap": 3,
     "seed": 3,
     "metric": {"name": "val_accuracy"},
     "parameters": {
         "learning_rate": {"distribution": "log_uniform_values", "min": 0.001, "max": 0.03},
         "hidden_units": {"value": [16]},
-        "epochs": 40,
+        "epochs": 20,
     },
 }
 
@@ -40,7 +38,7 @@ def half_way(household: Household, client: Client, eventually: Any, record: Any)
     sweep = client.submit(SWEEP)
     trials = eventually(
         lambda: list(client.all_trials(sweep.id)),
-        lambda found: any(trial.state == "running" and (trial.epoch or 0) >= 5 for trial in found),
+        lambda found: any(trial.state == "running" and (trial.epoch or 0) >= 2 for trial in found),
         what="a trial is in the middle of its epochs",
     )
     record.note(trials)
@@ -69,17 +67,6 @@ def test_a_killed_worker_costs_a_life_and_no_trial(
     lost = {trial.id for trial in client.all_trials(sweep.id) if trial.lost == 1}
     assert lost == held
     assert {row[0] for row in record.rows("SELECT trial_id FROM attempts WHERE outcome = 'lost'")} == held
-    assert record.faults() == {}
-
-
-def test_a_killed_worker_that_comes_back_hands_its_trials_back_at_once(
-    half_way: Any, household: Household, client: Client, eventually: Any, record: Any
-) -> None:
-    _, worker, sweep = half_way
-    worker.kill()
-    household.start_worker()
-    ended = finish(client, sweep, eventually, record)
-    assert ended.counts.completed == SWEEP["run_cap"]
     assert record.faults() == {}
 
 
