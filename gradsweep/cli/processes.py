@@ -79,6 +79,8 @@ def serve(
         database_url=database_url,
         token_file=token_file,
     )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end_well)  # uvicorn ends in good order and then raises the signal again
     try:
         run_service(settings)
     except ServiceError as error:
@@ -168,6 +170,11 @@ def _refusal(error: "ServiceError") -> CommandError:
 
     passing = isinstance(error, Unavailable) and not isinstance(error, SchemaMismatch)
     return CommandError(error.detail, ExitCode.FAILED if passing else ExitCode.BAD_INPUT)
+
+
+def _end_well(_number: int, _frame: object) -> None:
+    """What was asked to end, and did, has not failed."""
+    sys.exit(ExitCode.OK)
 
 
 def end_with_stdin() -> None:

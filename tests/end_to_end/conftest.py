@@ -206,10 +206,12 @@ class Household:
         return service
 
     def start_worker(self, name: str = "worker", *, slots: int = 2) -> Running:
-        """Start a worker; one of another name has another folder, and knows nothing of the first one's lease."""
-        return self.processes.start(
-            "worker", "--url", self.url, "--data-dir", str(self.folder / name), "--slots", str(slots)
-        )
+        """Start a worker; one of another name has another folder, and knows nothing of the first one's lease.
+
+        The reference trainer is slow enough to be interrupted in the middle, and compiles nothing.
+        """
+        at = ["--url", self.url, "--data-dir", str(self.folder / name)]
+        return self.processes.start("worker", *at, "--slots", str(slots), "--trainer", "reference")
 
 
 @pytest.fixture
