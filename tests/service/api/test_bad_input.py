@@ -146,6 +146,14 @@ def test_extreme_values_that_are_right_are_stored(client, submit, worker, epoch_
     assert worker.report(entry)[0]["directive"] in {"continue", "prune"}
 
 
+def test_a_nul_in_a_report_is_refused(lasting_client):
+    final = {"kind": "failed", "failure_kind": "error", "error_type": "E", "message": "a\0b"}
+    entry = {"trial_id": "trl_1", "attempt": 1, "final": final}
+    response = lasting_client.post("/v1/leases/lse_1/reports", json={"entries": [entry]})
+    assert_refused(response)
+    assert "NUL" in response.json()["detail"]
+
+
 def test_any_text_is_kept_as_text(client, submit, worker):
     submit()
     grant = worker.claim(1)[0]

@@ -87,6 +87,7 @@ def test_filters_trials(lasting_client, listed_id, text, expected):
         ("-val_loss,number", [0, 2, 1, 3, 4, 5]),
         ("params.learning_rate,number", [2, 3, 4, 5, 1, 0]),
         ("state,-objective,number", [1, 0, 2, 4, 3, 5]),
+        ("state,val_loss,number", [2, 0, 1, 4, 3, 5]),
         ("-params.residual,number", [2, 0, 1, 3, 4, 5]),
     ],
 )
