@@ -26,7 +26,7 @@ from service.suggestion.dimensions import Dimensions
 N_BEST = 50
 """Best trials that a sampler always reads. TPE models the best 25 at most, so the good side loses nothing."""
 
-N_RECENT = 200
+N_RECENT = 350
 """Newest finished trials that a sampler reads beside the best."""
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)

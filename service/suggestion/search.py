@@ -114,21 +114,22 @@ class ModelSearch:
         """What to train under these numbers, each chosen as if those before it were waiting already."""
         suggested: list[Parameters] = []
         with self._lock:
-            taken = set(self._taken)
+            proposed: set[str] = set()
             window = self._history.window()
             for number in numbers:
-                parameters = self._suggest_one(number, window, taken)
+                parameters = self._suggest_one(number, window, proposed)
                 if parameters is None:
                     break
                 suggested.append(parameters)
-                taken.add(config_hash(parameters))
+                proposed.add(config_hash(parameters))
                 window.append(self._history.seen(_waiting(number, parameters)))
         return suggested
 
-    def _suggest_one(self, number: int, window: Sequence[FrozenTrial], taken: Container[str]) -> Parameters | None:
+    def _suggest_one(self, number: int, window: Sequence[FrozenTrial], proposed: Container[str]) -> Parameters | None:
         """A trial that was not taken yet: the model's, else a random one, else what is left of a finite space."""
         for parameters in self._candidates(number, window):
-            if config_hash(parameters) not in taken:
+            fingerprint = config_hash(parameters)
+            if fingerprint not in self._taken and fingerprint not in proposed:
                 return parameters
         return None
 
