@@ -22,7 +22,7 @@ def print_report(client: Client, sweep: SweepView, *, n_best: int, data_dir: Pat
     screen = console()
     if ranked:
         screen.print()
-        screen.print(best_table(client, sweep, ranked, searched_names([trial.parameters for trial in trials])))
+        screen.print(best_table(client, sweep, ranked, searched_names(sweep)))
     ended_early = [trial for trial in trials if trial.state not in ("completed", "waiting", "running")]
     if ended_early:
         screen.print()

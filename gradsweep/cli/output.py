@@ -11,7 +11,7 @@ from rich.text import Text
 
 from gradsweep.cli.checks import Finding
 from gradsweep.cli.wording import number, parameter, searched_names, trial_fate
-from service.wire.sweeps import SweepSummary, TrialView, WorkerView
+from service.wire.sweeps import SweepSummary, SweepView, TrialView, WorkerView
 
 STATUS_STYLES = {"OK": "green", "WARN": "yellow", "FAIL": "bold red"}
 WIDTH_WITHOUT_TERMINAL = 160
@@ -77,10 +77,10 @@ def print_sweeps(sweeps: Sequence[SweepSummary]) -> None:
     console().print(table(None, ("name", "state", "trials", "best", "data set", "submitted (UTC)", "id"), rows))
 
 
-def print_trials(trials: Sequence[TrialView], metric: str, title: str | None = None) -> None:
-    """Print trials, one line each, with the parameters in which they differ."""
-    names = searched_names([trial.parameters for trial in trials])
-    columns = ("#", metric, "test acc.", "stability", "epochs", "state", "verdict", *names)
+def print_trials(trials: Sequence[TrialView], sweep: SweepView, title: str | None = None) -> None:
+    """Print trials of a sweep, one line each, with the parameters that it searches."""
+    names = searched_names(sweep)
+    columns = ("#", sweep.metric.name, "test acc.", "stability", "epochs", "state", "verdict", *names)
     rows = [
         (
             str(trial.number),

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from gradsweep.cli.following import Picture, Screen
 from gradsweep.cli.output import print_json
-from gradsweep.cli.wording import SECONDS_PER_HOUR, duration, number, parameter
+from gradsweep.cli.wording import SECONDS_PER_HOUR, duration, number, parameter, searched_names
 from service.wire.sweeps import SweepView, WorkerView
 
 BAR_WIDTH = 40
@@ -219,15 +219,9 @@ def best_line(picture: Picture) -> str:
     best, sweep = picture.best, picture.sweep
     if best is None or best.objective is None:
         return ""
-    searched = [name for name in searched_in(sweep) if getattr(best.parameters, name, None) is not None]
+    searched = [name for name in searched_names(sweep) if getattr(best.parameters, name, None) is not None]
     values = ", ".join(f"{name} {parameter(getattr(best.parameters, name))}" for name in searched)
     return f"best {sweep.metric.name} {number(best.objective)} (trial {best.number}: {values})"
-
-
-def searched_in(sweep: SweepView) -> list[str]:
-    """Names of the parameters that the sweep searches, by its resolved file."""
-    parameters = sweep.resolved.get("parameters", {})
-    return [name for name, spec in parameters.items() if isinstance(spec, dict) and "value" not in spec]
 
 
 def worker_line(worker: WorkerView) -> str:

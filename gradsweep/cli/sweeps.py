@@ -155,7 +155,7 @@ def best(
     if as_json:
         print_json(ranked)
     elif ranked.trials:
-        print_trials(ranked.trials, ranked.metric.name)
+        print_trials(ranked.trials, found)
         first = ranked.trials[0].number
         typer.echo(f"Next: gradsweep train {found.name}/{first} -o model.keras", err=True)
     else:
@@ -182,6 +182,6 @@ def trials(
     if as_json:
         print_json(listed)
     else:
-        print_trials(listed, found.metric.name)
+        print_trials(listed, found)
         if found.counts.total > len(listed):
             typer.echo(f"{len(listed)} of {found.counts.total} trials; --limit and --filter choose others.", err=True)

@@ -1,10 +1,8 @@
 """How values are put into words: numbers, durations, parameters, the fate of a trial."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from service.wire.parameters import Parameters
-from service.wire.sweeps import TrialView
+from service.wire.sweeps import SweepView, TrialView
 
 SECONDS_PER_MINUTE, SECONDS_PER_HOUR = 60, 3600
 
@@ -43,11 +41,11 @@ def parameter(value: Any) -> str:
             return str(value)
 
 
-def searched_names(parameters: Sequence[Parameters]) -> list[str]:
-    """Names of the parameters that are not the same in all of these assignments, in the order of the wire."""
-    return [
-        name for name in Parameters.model_fields if len({getattr(assignment, name) for assignment in parameters}) > 1
-    ]
+def searched_names(sweep: SweepView) -> list[str]:
+    """Names of the parameters that the sweep searches; a searched depth or width shows as hidden_units."""
+    parameters = sweep.resolved.get("parameters", {})
+    searched = [name for name, spec in parameters.items() if isinstance(spec, dict) and "value" not in spec]
+    return list(dict.fromkeys("hidden_units" if name in ("depth", "width") else name for name in searched))
 
 
 def trial_fate(trial: TrialView) -> str:

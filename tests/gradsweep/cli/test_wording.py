@@ -1,33 +1,12 @@
 """How values are put into words."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from gradsweep.cli.wording import duration, number, parameter, searched_names
-from service.wire.parameters import Parameters
-
-PARAMETERS = Parameters(
-    learning_rate=0.001,
-    schedule="constant",
-    warmup_epochs=0.0,
-    optimizer="adam",
-    momentum=None,
-    nesterov=None,
-    normalization="none",
-    dropout=0.0,
-    input_dropout=0.0,
-    residual=False,
-    hidden_units=(32, 16),
-    activation="relu",
-    initializer="glorot_uniform",
-    batch_size=64,
-    epochs=3,
-    weight_decay=0.0,
-    clip_norm=None,
-    label_smoothing=0.0,
-    class_weight="none",
-)
+from service.wire.sweeps import SweepView
 
 
 @pytest.mark.parametrize(
@@ -59,10 +38,10 @@ def test_parameters(value: Any, words: str) -> None:
     assert parameter(value) == words
 
 
-def test_only_parameters_that_differ_are_searched() -> None:
-    other = PARAMETERS.model_copy(update={"learning_rate": 0.1, "residual": True})
-    assert searched_names([PARAMETERS, other]) == ["learning_rate", "residual"]
+def test_what_is_searched_is_named(make_sweep: Callable[..., SweepView]) -> None:
+    assert searched_names(make_sweep()) == ["learning_rate", "optimizer"]
 
 
-def test_equal_assignments_search_nothing() -> None:
-    assert searched_names([PARAMETERS, PARAMETERS]) == []
+def test_a_searched_shape_is_named_once(make_sweep: Callable[..., SweepView]) -> None:
+    parameters = {"depth": {"values": [1, 2]}, "dropout": {"value": 0.1}, "width": {"min": 8, "max": 64}}
+    assert searched_names(make_sweep(resolved={"parameters": parameters})) == ["hidden_units"]
