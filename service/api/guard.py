@@ -8,12 +8,13 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.api.page import PAGE_PREFIX
 from service.api.problems import shown
 from service.errors import Forbidden, MalformedRequest, Unauthorized
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-OPEN_PATHS = frozenset({"/livez", "/readyz"})
-"""What a health check may ask without the token; the answers hold nothing of the sweeps."""
+OPEN_PATHS = frozenset({"/livez", "/readyz", "/"})
+"""What may be asked without the token: health, and the page, which asks for it. They tell nothing of the sweeps."""
 
 
 class Guard:
@@ -36,7 +37,8 @@ class Guard:
             self._refuse_unreadable(scope)
             self._refuse_foreign_host(headers)
             self._refuse_foreign_page(headers)
-            if self.token is not None and scope["path"] not in OPEN_PATHS:
+            is_open = scope["path"] in OPEN_PATHS or scope["path"].startswith(PAGE_PREFIX)
+            if self.token is not None and not is_open:
                 self._refuse_without_token(headers, self.token)
         await self.app(scope, receive, send)
 

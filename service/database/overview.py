@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, and_, case, func, or_, select
 
 from service.database.tables import epochs, leases, sweeps, trials, workers
 from service.domain.progress import LiveWorker, StateSum
-from service.domain.states import Direction, LeaseState, SweepState, TrialState
+from service.domain.states import Direction, LeaseState, SweepState, TrialState, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,19 @@ def state_sums(connection: Connection, sweep_ids: Collection[str]) -> dict[str, 
     for sweep_id, state, n_trials, done, planned in connection.execute(statement):
         sums[sweep_id][state] = StateSum(n_trials, int(done), int(planned))
     return sums
+
+
+def verdict_counts(connection: Connection, sweep_ids: Collection[str]) -> dict[str, dict[Verdict, int]]:
+    """Per sweep: how many trials got each verdict. Verdicts that none got are left out."""
+    statement = (
+        select(trials.c.sweep_id, trials.c.verdict, func.count())
+        .where(trials.c.sweep_id.in_(sweep_ids), trials.c.verdict.is_not(None))
+        .group_by(trials.c.sweep_id, trials.c.verdict)
+    )
+    counts: dict[str, dict[Verdict, int]] = {sweep_id: {} for sweep_id in sweep_ids}
+    for sweep_id, verdict, count in connection.execute(statement):
+        counts[sweep_id][verdict] = count
+    return counts
 
 
 def best_so_far(connection: Connection, sweep_ids: Collection[str]) -> dict[str, BestSoFar]:

@@ -15,6 +15,11 @@ _PARAMETERS = tuple(Parameters.model_fields)
 _COLUMNS = tuple(field.name for field in fields(Trial) if field.name != "parameters")
 
 
+def parameter_names() -> tuple[str, ...]:
+    """The columns that hold a trial's parameters."""
+    return _PARAMETERS
+
+
 def parameters_from_row(row: Row[Any]) -> Parameters:
     """The parameters of a row of `trials`; they were checked when they went in."""
     values = {name: getattr(row, name) for name in _PARAMETERS}

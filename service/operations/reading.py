@@ -15,6 +15,7 @@ from service.database.overview import (
     live_workers,
     state_sums,
     surroundings,
+    verdict_counts,
 )
 from service.database.sweeps import find_sweep, get_sweep, submitted_file
 from service.database.trials import get_trial
@@ -195,7 +196,7 @@ def _summaries(
 ) -> list[SweepSummary]:
     now_ms = database.now_ms(connection)
     ids = [sweep.id for sweep in sweeps]
-    sums, best = state_sums(connection, ids), best_so_far(connection, ids)
+    sums, best, verdicts = state_sums(connection, ids), best_so_far(connection, ids), verdict_counts(connection, ids)
     workers = live_workers(connection, now_ms - round(alive_seconds * 1000))
     summaries = []
     for sweep in sweeps:
@@ -205,6 +206,7 @@ def _summaries(
             sweep_summary(
                 sweep,
                 counts={state: total.n_trials for state, total in sums[sweep.id].items()},
+                verdicts=verdicts[sweep.id],
                 forecast=ahead,
                 waiting=waiting,
                 words=sentence(sweep, ahead.trials_done, waiting),

@@ -10,7 +10,7 @@ from sqlalchemy import Row
 from service.database.history import Event
 from service.database.overview import BestSoFar, Surroundings
 from service.domain.progress import Forecast
-from service.domain.states import TrialState, WaitingFor
+from service.domain.states import TrialState, Verdict, WaitingFor
 from service.domain.sweep import Sweep
 from service.domain.trial import Trial
 from service.wire.sweeps import (
@@ -26,6 +26,7 @@ from service.wire.sweeps import (
     SweepView,
     TrialCounts,
     TrialView,
+    VerdictCounts,
     WorkerView,
 )
 
@@ -57,6 +58,7 @@ def sweep_summary(
     sweep: Sweep,
     *,
     counts: Mapping[TrialState, int],
+    verdicts: Mapping[Verdict, int],
     forecast: Forecast,
     waiting: WaitingFor | None,
     words: str,
@@ -76,6 +78,7 @@ def sweep_summary(
         run_cap=sweep.run_cap,
         max_parallel=sweep.max_parallel,
         counts=TrialCounts(**{state.value: counts.get(state, 0) for state in TrialState}),
+        verdicts=VerdictCounts(**{verdict.value: count for verdict, count in verdicts.items()}),
         progress=Progress(
             trials_done=forecast.trials_done,
             trials_total=forecast.trials_total,

@@ -72,6 +72,17 @@ class BestView(Answer):
     objective: float
 
 
+class VerdictCounts(Answer):
+    """How many trials of the sweep got each verdict; those without one are not counted."""
+
+    stable: int = 0
+    unsteady: int = 0
+    vanishing: int = 0
+    exploding: int = 0
+    dead: int = 0
+    nonfinite: int = 0
+
+
 class SweepSummary(Answer):
     """One sweep in a list."""
 
@@ -87,6 +98,7 @@ class SweepSummary(Answer):
     run_cap: int | None
     max_parallel: int
     counts: TrialCounts
+    verdicts: VerdictCounts
     progress: Progress
     best: BestView | None
     last_event: Annotated[int, Field(description="Number of the sweep's newest event.")]

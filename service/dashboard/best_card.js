@@ -1,0 +1,59 @@
+// The best configuration so far, ready to be taken along.
+import { at } from "./api.js";
+import { announce, element } from "./dom.js";
+import { metric, number, sign, value, word } from "./words.js";
+
+/** Copy text, and say so on the button. */
+export function copyButton(label, text) {
+  const button = element("button", {
+    type: "button",
+    onclick: async () => {
+      try {
+        await navigator.clipboard.writeText(text());
+        button.textContent = "Copied";
+        announce(`${label}: copied`);
+      } catch {
+        button.textContent = "Your browser does not allow copying";
+      }
+      setTimeout(() => { button.textContent = label; }, 2000);
+    },
+  }, label);
+  return button;
+}
+
+/** Parameters as the sweep file writes them: every value fixed, those without effect left out. */
+export function fragment(parameters) {
+  const lines = Object.entries(parameters)
+    .filter(([, given]) => given !== null)
+    .map(([name, given]) => `  ${name}: ${Array.isArray(given) ? `[${given.join(", ")}]` : given}`);
+  return `parameters:\n${lines.join("\n")}\n`;
+}
+
+/** A list of parameters; those that are searched first, and strong. */
+export function parameterList(parameters, searched) {
+  const names = Object.keys(parameters).filter((name) => parameters[name] !== null);
+  const order = [...names.filter((name) => searched.includes(name)), ...names.filter((name) => !searched.includes(name))];
+  return element("dl", { class: "parameters" }, order.map((name) =>
+    element("div", { class: searched.includes(name) ? "searched" : null }, element("dt", {}, word(name)), element("dd", {}, value(parameters[name])))));
+}
+
+/** The card. */
+export function bestCard(best, searched) {
+  const trial = best.best;
+  if (!trial) {
+    return element("section", { class: "card" }, element("h2", {}, "Best configuration"),
+      element("p", { class: "lead" }, "The first trial that completes appears here."));
+  }
+  const shown = Object.fromEntries(searched.filter((name) => name in trial.parameters).map((name) => [name, trial.parameters[name]]));
+  return element("section", { class: "card", "aria-labelledby": "best" },
+    element("div", { class: "row between" },
+      element("h2", { id: "best" }, "Best configuration"),
+      element("a", { href: at`#/trials/${trial.id}` }, `trial ${trial.number}`)),
+    element("p", { class: "value", style: "margin: 14px 0 2px" }, metric(best.metric.name, trial.objective)),
+    element("p", { class: "soft small" }, `${word(best.metric.name)} · test accuracy ${metric("accuracy", trial.test_accuracy)} · stability ${number(trial.stability, 2)} `,
+      trial.verdict ? sign(trial.verdict) : null),
+    element("div", { style: "margin: 20px 0" }, parameterList(Object.keys(shown).length ? shown : trial.parameters, [])),
+    element("div", { class: "row" },
+      copyButton("Copy for a sweep file", () => fragment(trial.parameters)),
+      copyButton("Copy as JSON", () => JSON.stringify(trial.parameters, null, 2))));
+}

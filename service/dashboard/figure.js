@@ -1,0 +1,93 @@
+// A figure of the service, in the colors of the page. Plotly is loaded when the first one is shown, and only then.
+import { get } from "./api.js";
+import { element, fill } from "./dom.js";
+
+let loading = null;
+
+function plotly() {
+  loading ??= new Promise((resolve, reject) => {
+    const script = element("script", { src: "/dashboard/plotly.min.js" });
+    script.addEventListener("load", () => resolve(globalThis.Plotly));
+    script.addEventListener("error", () => { loading = null; reject(new Error("Plotly could not be loaded from this service.")); });
+    document.head.append(script);
+  });
+  return loading;
+}
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const CONFIG = { displaylogo: false, responsive: true, displayModeBar: false, scrollZoom: false };
+
+function color(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+/** What Plotly draws with where the figure says nothing. */
+function template() {
+  const axis = { gridcolor: color("--line"), linecolor: color("--line"), zerolinecolor: color("--line"), automargin: true, title: { standoff: 12 } };
+  const font = { family: getComputedStyle(document.body).fontFamily, color: color("--soft"), size: 12 };
+  const bar = { outlinewidth: 0, tickfont: font, title: { font } };
+  return {
+    layout: {
+      font, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", xaxis: axis, yaxis: axis, coloraxis: { colorbar: bar },
+      hoverlabel: { bgcolor: color("--card"), bordercolor: color("--line"), font: { ...font, color: color("--ink") } },
+      annotationdefaults: { font: { ...font, size: 11 }, bgcolor: color("--card"), opacity: 0.85 },
+    },
+  };
+}
+
+function themed(trace) {
+  if (trace.meta !== "diverging") return trace;
+  return { ...trace, colorscale: trace.colorscale.map(([at, shade]) => [at, at === 0.5 ? color("--middle") : shade]) };
+}
+
+/**
+ * A place for a figure. `show(path)` draws what the service has there, again and again if asked.
+ * A click on a trial's point calls `onTrial` with its id.
+ */
+export function figure({ onTrial = null, isLow = false } = {}) {
+  const caption = element("figcaption");
+  const plot = element("div", { class: isLow ? "plot low" : "plot", role: "img" });
+  const whole = element("figure", {}, caption, plot);
+  let asked = 0;
+  let drawn = null;
+
+  async function draw() {
+    const library = await plotly();
+    const { title, margin, legend, ...layout } = drawn.layout;
+    const narrow = plot.clientWidth < 520;
+    fill(caption, title.text);
+    plot.setAttribute("aria-label", title.text);
+    if (!plot.classList.contains("js-plotly-plot")) fill(plot);
+    await library.react(plot, drawn.data.map(themed), {
+      ...layout, template: template(), autosize: true, dragmode: narrow ? false : "zoom",
+      margin: { ...margin, t: legend && layout.showlegend ? 36 : 12, l: narrow ? 48 : 60, r: narrow ? 8 : 20 },
+      legend: { ...legend, font: { color: color("--soft") } },
+    }, CONFIG);
+    if (onTrial && !plot.dataset.leads) {
+      plot.dataset.leads = "yes";
+      plot.on("plotly_click", ({ points }) => { const id = points[0]?.customdata?.[0]; if (id) onTrial(id); });
+    }
+  }
+
+  async function show(path, signal) {
+    const mine = ++asked;
+    if (!drawn) fill(plot, element("p", { class: "soft" }, "Drawing …"));
+    try {
+      const found = await get(path, signal);
+      if (mine !== asked) return;
+      drawn = found;
+      await draw();
+    } catch (error) {
+      if (error.name === "AbortError" || mine !== asked) return;
+      fill(caption, `This figure could not be drawn: ${error.message}`);
+    }
+  }
+
+  function end() {
+    dark.removeEventListener("change", redraw);
+    if (plot.classList.contains("js-plotly-plot")) globalThis.Plotly.purge(plot);
+  }
+  const redraw = () => { if (drawn) draw(); };
+  dark.addEventListener("change", redraw);
+  return { whole, show, end };
+}

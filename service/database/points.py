@@ -1,0 +1,40 @@
+"""What figures draw of a sweep: a few columns of many trials, and the epochs of a few."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, and_, select
+
+from service.database.tables import epochs, trials
+from service.database.trials import parameter_names, parameters_from_row
+from service.domain.points import Curve, TrialPoint
+
+_DRAWN = (
+    *(trials.c[name] for name in ("id", "number", "state", "objective", "verdict")),
+    *(trials.c[name] for name in parameter_names()),
+)
+
+
+def trial_points(connection: Connection, sweep_id: str) -> list[TrialPoint]:
+    """All trials of a sweep, by number."""
+    statement = select(*_DRAWN).where(trials.c.sweep_id == sweep_id).order_by(trials.c.number)
+    return [
+        TrialPoint(row.id, row.number, row.state, row.objective, row.verdict, parameters_from_row(row))
+        for row in connection.execute(statement)
+    ]
+
+
+def curves_of(connection: Connection, points: Sequence[TrialPoint], metric: str) -> list[Curve]:
+    """The metric of these trials over the epochs of their present attempts; trials without an epoch are left out."""
+    belongs = and_(epochs.c.trial_id == trials.c.id, epochs.c.attempt == trials.c.attempt)
+    statement = (
+        select(trials.c.id, epochs.c.epoch, epochs.c[metric])
+        .select_from(trials.join(epochs, belongs))
+        .where(trials.c.id.in_([point.id for point in points]))
+        .order_by(trials.c.number, epochs.c.epoch)
+    )
+    found: dict[str, tuple[list[int], list[float | None]]] = {}
+    for trial_id, epoch, value in connection.execute(statement):
+        numbers, values = found.setdefault(trial_id, ([], []))
+        numbers.append(epoch)
+        values.append(value)
+    return [Curve(point, *found[point.id]) for point in points if point.id in found]

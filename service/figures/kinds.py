@@ -1,0 +1,30 @@
+"""Every kind of figure by its name in the address."""
+
+from collections.abc import Callable, Mapping
+
+from service.figures.frame import Figure
+from service.figures.parallel import parallel_coordinate
+from service.figures.sweep_figures import (
+    SweepFacts,
+    history,
+    learning_curves,
+    slices,
+    stability_map,
+    verdicts,
+)
+from service.figures.trial_figures import TrialFacts, depth_profile, gradient_flow, learning_curve, update_ratio
+
+SWEEP_FIGURES: Mapping[str, Callable[[SweepFacts], Figure]] = {
+    "history": history,
+    "slice": slices,
+    "parallel_coordinate": parallel_coordinate,
+    "learning_curves": learning_curves,
+    "verdicts": verdicts,
+    "stability_map": stability_map,
+}
+TRIAL_FIGURES: Mapping[str, Callable[[TrialFacts], Figure]] = {
+    "gradient_flow": gradient_flow,
+    "update_ratio": update_ratio,
+    "depth_profile": depth_profile,
+    "learning_curve": learning_curve,
+}

@@ -1,0 +1,61 @@
+"""Colors, symbols and patterns, the same in every figure; readable on white and on black, and in gray."""
+
+from service.domain.states import TrialState, Verdict
+
+ACCENT = "#4f6bd8"
+MUTED = "#9aa0aa"
+BEST = "#c8553d"
+
+VERDICT_COLORS: dict[Verdict | None, str] = {
+    Verdict.STABLE: "#2f9e77",
+    Verdict.UNSTEADY: "#d99a1c",
+    Verdict.VANISHING: "#3f86d6",
+    Verdict.EXPLODING: "#d4513f",
+    Verdict.DEAD: "#7d828c",
+    Verdict.NONFINITE: "#8b5bb5",
+    None: "#b4b8c0",
+}
+VERDICT_SYMBOLS: dict[Verdict | None, str] = {
+    Verdict.STABLE: "circle",
+    Verdict.UNSTEADY: "diamond",
+    Verdict.VANISHING: "triangle-down",
+    Verdict.EXPLODING: "triangle-up",
+    Verdict.DEAD: "square",
+    Verdict.NONFINITE: "x",
+    None: "circle-open",
+}
+VERDICT_PATTERNS: dict[Verdict | None, str] = {
+    Verdict.STABLE: "",
+    Verdict.UNSTEADY: ".",
+    Verdict.VANISHING: "\\",
+    Verdict.EXPLODING: "/",
+    Verdict.DEAD: "-",
+    Verdict.NONFINITE: "x",
+    None: "+",
+}
+STATE_COLORS: dict[TrialState, str] = {
+    TrialState.COMPLETED: ACCENT,
+    TrialState.PRUNED: "#c98a2b",
+    TrialState.FAILED: "#d4513f",
+    TrialState.RUNNING: "#2f9e77",
+    TrialState.CANCELLED: MUTED,
+    TrialState.WAITING: MUTED,
+}
+STATE_SYMBOLS: dict[TrialState, str] = {
+    TrialState.COMPLETED: "circle",
+    TrialState.PRUNED: "x",
+    TrialState.FAILED: "square",
+    TrialState.RUNNING: "circle-open",
+    TrialState.CANCELLED: "diamond-open",
+    TrialState.WAITING: "diamond-open",
+}
+
+DIVERGING = [[0.0, "#2f6fbf"], [0.25, "#8fb8e3"], [0.5, "#ece8e1"], [0.75, "#e89c86"], [1.0, "#b93a2b"]]
+"""Blue is below the middle, red above; the page swaps the middle for one that suits its theme."""
+
+SEQUENTIAL = [[0.0, "#c5cdf0"], [0.5, "#7d91e2"], [1.0, "#3247a8"]]
+
+
+def verdict_word(verdict: Verdict | None) -> str:
+    """A verdict as a legend names it."""
+    return "not judged" if verdict is None else verdict.value.replace("nonfinite", "not finite")

@@ -1,0 +1,297 @@
+"""Figures of one trial: how it learned, and how the gradient flowed through its layers."""
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from service.domain.stability.rows import EpochRow, LayerRow
+from service.domain.stability.theory import WEIGHT_VARIANCE, gradient_profile
+from service.figures.frame import Figure, Trace, empty, figure
+from service.figures.palette import ACCENT, BEST, DIVERGING, MUTED
+from service.wire.parameters import Parameters
+
+MAX_EPOCHS = 400
+GOOD_UPDATE = -3.0
+"""log10 of the update ratio that trains well, by rule of thumb (Karpathy, CS231n)."""
+
+_NOTHING_YET = "No epoch was reported yet."
+_SPAN, _MAX_SPAN = 2.0, 4.0
+_UPDATE_SPAN = 3.0
+_TICKS = 8
+_LAYER_TICKS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFacts:
+    """What the figures of a trial are drawn from: its present attempt's rows, inf and nan included.
+
+    Attributes:
+        rows: By epoch; epoch 0 is the probe.
+        parameters: The trial's.
+        epoch: The epoch that a profile shows; None for the last.
+    """
+
+    rows: Sequence[EpochRow]
+    parameters: Parameters
+    epoch: int | None = None
+
+
+def learning_curve(facts: TrialFacts) -> Figure:
+    """Accuracy above, loss below; training dashed, validation solid."""
+    rows = facts.rows
+    if not rows:
+        return empty("Learning curve", _NOTHING_YET)
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "name": name,
+            "x": [row.epoch for row in rows],
+            "y": [_finite(getattr(row, column)) for row in rows],
+            "xaxis": "x",
+            "yaxis": axis,
+            "line": {"color": color, "dash": dash, "width": 2},
+            "marker": {"size": 5},
+            "hovertemplate": f"epoch %{{x}}<br>{column} %{{y:.4g}}<extra></extra>",
+            "showlegend": axis == "y",
+        }
+        for column, name, axis, color, dash in (
+            ("val_accuracy", "validation", "y", ACCENT, "solid"),
+            ("train_accuracy", "training", "y", MUTED, "dash"),
+            ("val_loss", "validation", "y2", ACCENT, "solid"),
+            ("train_loss", "training", "y2", MUTED, "dash"),
+        )
+    ]
+    return figure(
+        "Learning curve: accuracy above, loss below",
+        traces,
+        xaxis={"title": {"text": "epoch"}, "tickformat": "d", "anchor": "y2"},
+        yaxis={"title": {"text": "accuracy"}, "domain": [0.56, 1.0]},
+        yaxis2={"title": {"text": "loss"}, "domain": [0.0, 0.44], "anchor": "x"},
+        showlegend=True,
+    )
+
+
+def gradient_flow(facts: TrialFacts) -> Figure:
+    """Layer over epoch, the input at the bottom; color: log10 of the typical gradient, around epoch 1's median."""
+    rows = _thinned(facts.rows)
+    first = next((row for row in rows if row.epoch >= 1), rows[0] if rows else None)
+    logs = [] if first is None else [value for layer in first.layers if (value := _log(layer.grad_rms_median))]
+    middle = statistics.median(logs) if logs else GOOD_UPDATE
+    return _heat_map(
+        "Gradient flow",
+        "log₁₀ gradient RMS",
+        rows,
+        lambda layer: layer.grad_rms_median,
+        middle=middle,
+        span=_SPAN,
+        parameters=facts.parameters,
+    )
+
+
+def update_ratio(facts: TrialFacts) -> Figure:
+    """Layer over epoch; color: log10 of ‖ΔW‖/‖W‖ per step, around −3."""
+    rows = _thinned([row for row in facts.rows if row.epoch >= 1])
+    return _heat_map(
+        "Size of the updates",
+        "log₁₀ ‖ΔW‖/‖W‖",
+        rows,
+        lambda layer: layer.update_ratio_median,
+        middle=GOOD_UPDATE,
+        span=_UPDATE_SPAN,
+        parameters=facts.parameters,
+    )
+
+
+def _heat_map(
+    title: str,
+    unit: str,
+    rows: Sequence[EpochRow],
+    value: Callable[[LayerRow], float | None],
+    *,
+    middle: float,
+    span: float,
+    parameters: Parameters,
+) -> Figure:
+    numbers = sorted({layer.layer for row in rows for layer in row.layers})
+    if not numbers:
+        return empty(title, _NOTHING_YET)
+    cells = [[value(found) if (found := row.layer(number)) else None for row in rows] for number in numbers]
+    logs = [[_log(cell) for cell in line] for line in cells]
+    away = [abs(one - middle) for line in logs for one in line if one is not None]
+    widest = min(max(away, default=span), _MAX_SPAN)
+    span = max(span, widest)
+    epochs = [row.epoch for row in rows]
+    heat: Trace = {
+        "type": "heatmap",
+        "x": epochs,
+        "y": numbers,
+        "z": [[_clamped(one, cell, middle, span) for one, cell in zip(*pair, strict=True)]
+              for pair in zip(logs, cells, strict=True)],
+        "text": [[_words(cell) for cell in line] for line in cells],
+        "zmin": middle - span,
+        "zmid": middle,
+        "zmax": middle + span,
+        "colorscale": DIVERGING,
+        "colorbar": {"title": {"text": unit, "side": "right"}, "thickness": 10, "outlinewidth": 0},
+        "xgap": 2,
+        "ygap": 2,
+        "meta": "diverging",
+        "hovertemplate": "layer %{y}, epoch %{x}<br>%{text}<extra></extra>",
+        "showlegend": False,
+    }  # fmt: skip
+    broken = _not_finite(epochs, numbers, cells)
+    epoch_ticks = epochs[:: -(-len(epochs) // _TICKS)]
+    layer_ticks = numbers[:: -(-len(numbers) // _LAYER_TICKS)]
+    return figure(
+        f"{title}: each layer over the epochs",
+        [heat, *broken],
+        xaxis={
+            "title": {"text": "epoch"},
+            "tickmode": "array",
+            "tickvals": epoch_ticks,
+            "ticktext": ["start" if epoch == 0 else str(epoch) for epoch in epoch_ticks],
+            "showgrid": False,
+            "zeroline": False,
+        },
+        yaxis={
+            "title": {"text": "layer, from the input up"},
+            "tickmode": "array",
+            "tickvals": layer_ticks,
+            "ticktext": [_layer_name(number, numbers[-1], parameters) for number in layer_ticks],
+            "showgrid": False,
+            "zeroline": False,
+        },
+        showlegend=bool(broken),
+    )
+
+
+def _not_finite(epochs: Sequence[int], numbers: Sequence[int], cells: Sequence[Sequence[float | None]]) -> list[Trace]:
+    """A cross over each cell whose value was not finite."""
+    broken = [
+        (epoch, number)
+        for number, line in zip(numbers, cells, strict=True)
+        for epoch, cell in zip(epochs, line, strict=True)
+        if cell is not None and not math.isfinite(cell)
+    ]
+    if not broken:
+        return []
+    marker = {"symbol": "x-thin", "size": 14, "color": BEST, "line": {"width": 2, "color": BEST}}
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "not finite",
+            "x": [epoch for epoch, _ in broken],
+            "y": [number for _, number in broken],
+            "marker": marker,
+            "hovertemplate": "layer %{y}, epoch %{x}: not finite<extra></extra>",
+        }
+    ]
+
+
+def depth_profile(facts: TrialFacts) -> Figure:
+    """The gradient over depth before the first update and at an epoch, and what mean-field theory expects at first."""
+    rows = [row for row in facts.rows if len(row.layers) > 1]
+    if not rows:
+        return empty("Depth profile", _NOTHING_YET)
+    chosen = next((row for row in rows if row.epoch == facts.epoch), rows[-1])
+    probe = next((row for row in rows if row.epoch == 0), None)
+    traces = []
+    if probe is not None:
+        traces.append(_profile(probe, "before training", MUTED, "circle-open"))
+        traces += _theory(probe, facts.parameters)
+    if chosen is not probe:
+        traces.append(_profile(chosen, f"epoch {chosen.epoch}", ACCENT, "circle"))
+    n_hidden = len(chosen.layers) - 1
+    return figure(
+        f"Gradient over depth, epoch {chosen.epoch}",
+        traces,
+        xaxis={"title": {"text": "hidden layer, from the input to the output"}, "tickformat": "d",
+               "range": [0.6, n_hidden + 0.4], "dtick": max(1, n_hidden // 12)},
+        yaxis={"title": {"text": "RMS of the biases' gradient"}, "type": "log", "exponentformat": "power"},
+        showlegend=True,
+    )  # fmt: skip
+
+
+def _profile(row: EpochRow, name: str, color: str, symbol: str) -> Trace:
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": name,
+        "x": [layer.layer for layer in row.hidden],
+        "y": [_positive(layer.bias_grad_rms_median) for layer in row.hidden],
+        "line": {"color": color, "width": 2},
+        "marker": {"symbol": symbol, "size": 8, "color": color},
+        "hovertemplate": f"{name}<br>layer %{{x}}: %{{y:.2e}}<extra></extra>",
+    }
+
+
+def _theory(probe: EpochRow, parameters: Parameters) -> list[Trace]:
+    """The slope that theory expects, moved up or down to where the measurement is; its height says nothing.
+
+    None with fewer than three hidden layers, or layers of different widths: the theory says nothing there.
+    """
+    measured = [_positive(layer.bias_grad_rms_median) for layer in probe.hidden]
+    known = [math.log10(value) for value in measured if value is not None]
+    units = parameters.hidden_units
+    if len(units) < 3 or len(set(units)) != 1 or len(known) != len(units):
+        return []
+    profile = gradient_profile(
+        parameters.activation,
+        WEIGHT_VARIANCE[parameters.initializer],
+        len(units),
+        normalized=parameters.normalization != "none",
+        residual=parameters.residual,
+    )
+    offset = statistics.fmean(known) - statistics.fmean(profile)
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": "theory, before training",
+            "x": list(range(1, len(units) + 1)),
+            "y": [10 ** (value + offset) for value in profile],
+            "line": {"color": BEST, "dash": "dash", "width": 2},
+            "hovertemplate": "theory<br>layer %{x}: %{y:.2e}<extra></extra>",
+        }
+    ]
+
+
+def _thinned(rows: Sequence[EpochRow]) -> list[EpochRow]:
+    """At most MAX_EPOCHS rows, at even distances, the last among them."""
+    step = -(-len(rows) // MAX_EPOCHS) or 1
+    return list(rows[::-1][::step][::-1])
+
+
+def _layer_name(number: int, last: int, parameters: Parameters) -> str:
+    if number == last:
+        return f"{number} · output"
+    units = parameters.hidden_units
+    return f"{number} · {units[number - 1]} units" if number <= len(units) else str(number)
+
+
+def _clamped(log: float | None, cell: float | None, middle: float, span: float) -> float | None:
+    """The color of a cell; a gradient of exactly zero is as far down as the scale goes."""
+    if log is None:
+        return middle - span if cell == 0 else None
+    return min(max(log, middle - span), middle + span)
+
+
+def _words(value: float | None) -> str:
+    if value is None:
+        return "not measured"
+    return "exactly zero" if value == 0 else f"{value:.2e}"
+
+
+def _log(value: float | None) -> float | None:
+    return math.log10(value) if value is not None and math.isfinite(value) and value > 0 else None
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _positive(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) and value > 0 else None
