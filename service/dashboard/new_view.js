@@ -2,7 +2,7 @@
 import { at, get, request, sweepFile } from "./api.js";
 import { copyButton } from "./best_card.js";
 import { announce, element, fill } from "./dom.js";
-import { count, number, value, word } from "./words.js";
+import { count, duration, number, value, word } from "./words.js";
 
 const TYPING_MS = 400;
 const EXAMPLE = `# Everything else has a default: see the answer on the right.
@@ -90,7 +90,8 @@ function planned(plan) {
   const numbers = Object.entries(plan.plan).filter(([, size]) => typeof size === "number");
   return [
     element("h2", { class: "s-stable", style: "margin-bottom: 16px" }, "✓ This can run"),
-    element("dl", {}, numbers.map(([name, size]) => element("div", {}, element("dt", {}, word(name)), element("dd", {}, number(size, 3))))),
+    element("dl", {}, numbers.map(([name, size]) => element("div", {}, element("dt", {}, name === "estimated_minutes" ? "estimated time" : word(name)),
+      element("dd", {}, name === "estimated_minutes" ? duration(size * 60) : number(size, 3))))),
     plan.warnings.length ? element("ul", { class: "plain small", style: "margin-top: 18px" }, plan.warnings.map((words) => element("li", { class: "notice" }, words))) : null,
     element("details", { style: "margin-top: 18px" }, element("summary", { class: "small" }, `With ${count(plan.defaulted.length, "default")} filled in`),
       element("pre", {}, JSON.stringify(plan.resolved, null, 2))),

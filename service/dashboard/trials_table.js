@@ -3,7 +3,7 @@ import { at, get, query } from "./api.js";
 import { element, fill } from "./dom.js";
 import { TRIAL_STATES, VERDICTS, duration, metric, number, sign, value, word } from "./words.js";
 
-const PAGE = 20;
+const PAGE = matchMedia("(max-width: 760px)").matches ? 10 : 20;
 const MAX_PARAMETERS = 6;
 
 /** The card. `update()` asks for the shown page again; `choose(verdict)` filters by a verdict. */
@@ -94,7 +94,7 @@ export function trialsTable(sweep, parameters, signal) {
       element("div", { class: "field" }, element("label", { for: "filter" }, "Filter"), words), state.whole, verdict.whole),
     wrong,
     element("div", { class: "scroll", tabindex: 0, role: "region", "aria-labelledby": "trials" },
-      element("table", { class: "cards" }, element("thead", {}, head), body)),
+      element("table", { class: "cards trials" }, element("thead", {}, head), body)),
     element("div", { class: "row", style: "margin-top: 14px" }, earlier, later));
   update();
   return { whole, update, choose: (name) => { verdict.made.value = name; restart(); whole.scrollIntoView({ block: "start" }); } };

@@ -30,6 +30,11 @@ def empty(title: str, reason: str) -> Figure:
     return figure(title, [], annotations=[words], xaxis={"visible": False}, yaxis={"visible": False})
 
 
+def epoch_axis(last: int) -> dict[str, Any]:
+    """An axis of epochs from 0, with ticks at whole ones."""
+    return {"title": {"text": "epoch"}, "tickmode": "linear", "tick0": 0, "dtick": -(-last // 10) or 1}
+
+
 def points_trace(points: Sequence[TrialPoint], x: Sequence[Any], y: Sequence[Any], **rest: Any) -> Trace:
     """Trials as points. `customdata` holds each trial's id and number: the page leads there on a click."""
     return {

@@ -7,7 +7,7 @@ from service.domain.points import Curve, TrialPoint
 from service.domain.states import TrialState, Verdict
 from service.domain.sweep import Metric
 from service.figures.axes import parameter_axis, searched
-from service.figures.frame import Figure, Trace, better_first, bounded, empty, evenly, figure, points_trace
+from service.figures.frame import Figure, Trace, better_first, bounded, empty, epoch_axis, evenly, figure, points_trace
 from service.figures.palette import (
     ACCENT,
     BEST,
@@ -171,7 +171,7 @@ def learning_curves(facts: SweepFacts) -> Figure:
     return figure(
         f"Learning curves{note}",
         traces,
-        xaxis={"title": {"text": "epoch"}, "tickformat": "d"},
+        xaxis=epoch_axis(max((curve.epochs[-1] for curve in curves), default=1)),
         yaxis={"title": {"text": facts.metric.name}},
         showlegend=True,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from service.domain.stability.rows import EpochRow, LayerRow
 from service.domain.stability.theory import WEIGHT_VARIANCE, gradient_profile
-from service.figures.frame import Figure, Trace, empty, figure
+from service.figures.frame import Figure, Trace, empty, epoch_axis, figure
 from service.figures.palette import ACCENT, BEST, DIVERGING, MUTED
 from service.wire.parameters import Parameters
 
@@ -66,7 +66,7 @@ def learning_curve(facts: TrialFacts) -> Figure:
     return figure(
         "Learning curve: accuracy above, loss below",
         traces,
-        xaxis={"title": {"text": "epoch"}, "tickformat": "d", "anchor": "y2"},
+        xaxis=epoch_axis(rows[-1].epoch) | {"anchor": "y2"},
         yaxis={"title": {"text": "accuracy"}, "domain": [0.56, 1.0]},
         yaxis2={"title": {"text": "loss"}, "domain": [0.0, 0.44], "anchor": "x"},
         showlegend=True,
@@ -74,17 +74,22 @@ def learning_curve(facts: TrialFacts) -> Figure:
 
 
 def gradient_flow(facts: TrialFacts) -> Figure:
-    """Layer over epoch, the input at the bottom; color: log10 of the typical gradient, around epoch 1's median."""
+    """Layer over epoch, the input at the bottom; color: log10 of the typical gradient, around epoch 1's median.
+
+    If that is far from where the gradients began, the middle stays near the beginning: a network that blew up in
+    epoch 1 did not begin with large gradients.
+    """
     rows = _thinned(facts.rows)
-    first = next((row for row in rows if row.epoch >= 1), rows[0] if rows else None)
-    logs = [] if first is None else [value for layer in first.layers if (value := _log(layer.grad_rms_median))]
-    middle = statistics.median(logs) if logs else GOOD_UPDATE
+    start, first = (_median_log(rows, at) for at in (0, 1))
+    middle = first if first is not None else start
+    if start is not None and middle is not None:
+        middle = min(max(middle, start - _SPAN), start + _SPAN)
     return _heat_map(
         "Gradient flow",
         "log₁₀ gradient RMS",
         rows,
         lambda layer: layer.grad_rms_median,
-        middle=middle,
+        middle=GOOD_UPDATE if middle is None else middle,
         span=_SPAN,
         parameters=facts.parameters,
     )
@@ -257,6 +262,13 @@ def _theory(probe: EpochRow, parameters: Parameters) -> list[Trace]:
             "hovertemplate": "theory<br>layer %{x}: %{y:.2e}<extra></extra>",
         }
     ]
+
+
+def _median_log(rows: Sequence[EpochRow], epoch: int) -> float | None:
+    """log10 of the median layer's typical gradient in an epoch."""
+    logs = [_log(layer.grad_rms_median) for row in rows if row.epoch == epoch for layer in row.layers]
+    known = [value for value in logs if value is not None]
+    return statistics.median(known) if known else None
 
 
 def _thinned(rows: Sequence[EpochRow]) -> list[EpochRow]:

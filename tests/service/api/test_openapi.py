@@ -33,6 +33,8 @@ ROUTES = {
     "list_epochs": "GET /v1/trials/{trial}/epochs",
     "list_gradients": "GET /v1/trials/{trial}/gradients",
     "get_diagnosis": "GET /v1/trials/{trial}/diagnosis",
+    "draw_sweep": "GET /v1/sweeps/{sweep}/figures/{kind}",
+    "draw_trial": "GET /v1/trials/{trial}/figures/{kind}",
     "cancel_trial": "POST /v1/trials/{trial}:cancel",
     "retry_trial": "POST /v1/trials/{trial}:retry",
     "claim": "POST /v1/claims",
@@ -122,6 +124,8 @@ BEYOND_A_SCHEMA = {
     "list_trials": "filters, orders and page tokens have a grammar",
     "best_trials": "filters have a grammar",
     "follow_events": "a header that may be left out is documented as one that may be null",
+    "draw_sweep": "parameters and kinds are closed lists",
+    "draw_trial": "kinds are a closed list",
     "report": "no text may hold a NUL, and a schema cannot forbid it",
     "claim": "any protocol can be named, and those of other times are refused by 426",
 }
