@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, tuple_, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from service.database.attempts import Fence
 from service.database.tables import trials
@@ -68,8 +68,14 @@ def held_by(connection: Connection, lease_id: str) -> list[LeasedTrial]:
 
 def held_by_fence(connection: Connection, lease_id: str, fences: Collection[Fence]) -> dict[Fence, LeasedTrial]:
     """The trials that a lease holds in just these attempts. What is not in here may not be written to."""
-    statement = _LEASED.where(trials.c.lease_id == lease_id, tuple_(trials.c.id, trials.c.attempt).in_(list(fences)))
-    return {(row.id, row.attempt): _leased_trial(row) for row in connection.execute(statement)}
+    ids = {trial_id for trial_id, _attempt in fences}
+    statement = _LEASED.where(trials.c.lease_id == lease_id, trials.c.id.in_(ids))
+    held = {row.id: _leased_trial(row) for row in connection.execute(statement)}
+    return {
+        (trial_id, attempt): held[trial_id]
+        for trial_id, attempt in fences
+        if trial_id in held and held[trial_id].attempt == attempt
+    }
 
 
 def sweeps_of(connection: Connection, trial_ids: Collection[str]) -> list[str]:

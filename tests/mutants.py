@@ -1,0 +1,184 @@
+"""Planted faults: each must turn the tests red that are named beside it. `python tests/mutants.py [NAME …]`
+
+A suite is believable when it catches what it claims to catch. Each fault is one replacement in one file of a copy of
+the tree, so that the checkout is never touched. A fault that no test catches, or whose text is no longer in the
+file, ends the run with exit code 1. Not part of `make test`: it takes minutes.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+COPIED = ("service", "migrations", "worker", "gradsweep", "tests", "pyproject.toml")
+OPERATIONS = "tests/service/operations"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One replacement, and the tests of which at least one must fail."""
+
+    file: str
+    text: str
+    replacement: str
+    tests: tuple[str, ...]
+
+
+FAULTS = {
+    "fence-without-attempt": Fault(
+        "service/database/leased_trials.py",
+        "if trial_id in held and held[trial_id].attempt == attempt",
+        "if trial_id in held",
+        (f"{OPERATIONS}/test_reporting.py::test_an_older_attempt_writes_nothing",),
+    ),
+    "fence-without-lease": Fault(
+        "service/database/attempts.py",
+        ".where(attempts.c.lease_id == lease_id, attempts.c.trial_id.in_(trial_ids))",
+        ".where(attempts.c.trial_id.in_(trial_ids))",
+        (f"{OPERATIONS}/test_reporting.py",),
+    ),
+    "begin-instead-of-immediate": Fault(
+        "service/database/engine.py",
+        'begin="BEGIN IMMEDIATE"',
+        'begin="BEGIN"',
+        (f"{OPERATIONS}/test_races.py",),
+    ),
+    "no-lock-on-the-sweep": Fault(
+        "service/database/sweeps.py",
+        "update(sweeps).where(sweeps.c.id == sweep_id).values(revision=sweeps.c.revision + 1).returning(sweeps)",
+        "select(sweeps).where(sweeps.c.id == sweep_id)",
+        (f"{OPERATIONS}/test_races.py", f"{OPERATIONS}/test_reporting.py"),
+    ),
+    "claim-key-not-looked-up": Fault(
+        "service/database/claims.py",
+        "return None if row is None else StoredClaim(row.request_hash, row.answer)",
+        "return None",
+        (f"{OPERATIONS}/test_claiming.py::test_the_same_claim_again_gets_the_same_answer",),
+    ),
+    "claim-key-without-body": Fault(
+        "service/operations/claiming.py",
+        "if stored.request_hash != _hash(request):",
+        "if False:",
+        (f"{OPERATIONS}/test_claiming.py",),
+    ),
+    "racing-claim-told-nothing": Fault(
+        "service/operations/claiming.py",
+        " or _stored_answer(database, request)",
+        "",
+        (f"{OPERATIONS}/test_races.py::test_the_same_claim_twice_at_once",),
+    ),
+    "epoch-overwritten": Fault(
+        "service/operations/reporting.py",
+        "is_same = stored.content_hash == epoch_hash(entry)",
+        "is_same = True",
+        (f"{OPERATIONS}/test_reporting.py::test_another_body_is_a_conflict_for_that_entry_alone",),
+    ),
+    "final-overwritten": Fault(
+        "service/operations/reporting.py",
+        "is_same = ended.final_hash == final_hash(entry.final)",
+        "is_same = True",
+        (f"{OPERATIONS}/test_reporting.py::test_a_final_stands",),
+    ),
+    "rung-without-the-rest-of-the-report": Fault(
+        "service/operations/reporting.py",
+        "rungs.setdefault((trial.sweep_id, epoch), []).append(",
+        "rungs.setdefault((trial.sweep_id, epoch), []) or rungs[(trial.sweep_id, epoch)].append(",
+        (f"{OPERATIONS}/test_reporting.py",),
+    ),
+    "rung-of-an-older-attempt": Fault(
+        "service/database/epochs.py",
+        "(epochs.c.trial_id == trials.c.id) & (epochs.c.attempt == trials.c.attempt)",
+        "epochs.c.trial_id == trials.c.id",
+        (f"{OPERATIONS}/test_reporting.py::test_rungs_read_the_present_attempt_only",),
+    ),
+    "divergence-is-a-failure": Fault(
+        "service/domain/report.py",
+        "if self.diverged_at is not None:",
+        "if self.diverged_at is not None and self.final is None:",
+        (f"{OPERATIONS}/test_reporting.py",),
+    ),
+    "reaper-takes-a-renewed-lease": Fault(
+        "service/database/leases.py",
+        "leases.c.state == LeaseState.ACTIVE, leases.c.expires_at_ms <= now_ms)\n        .values(state",
+        "leases.c.state == LeaseState.ACTIVE)\n        .values(state",
+        (f"{OPERATIONS}/test_races.py", "tests/model"),
+    ),
+    "reaper-does-not-wait": Fault(
+        "service/operations/reaping.py",
+        "n_extended = extend_all(self._database, self._settings) if is_late else 0",
+        "n_extended = 0",
+        (f"{OPERATIONS}/test_reaping.py",),
+    ),
+    "drain-costs-a-life": Fault(
+        "service/operations/leasing.py",
+        "fate = Fate(state, trial.lost,",
+        "fate = Fate(state, trial.lost + 1,",
+        (f"{OPERATIONS}/test_leasing.py",),
+    ),
+    "every-loss-costs-a-life": Fault(
+        "service/domain/lease.py",
+        "if batch_size > SMALL_BATCH:",
+        "if batch_size > 10**6:",
+        ("tests/service/domain/test_lease.py", f"{OPERATIONS}/test_reaping.py"),
+    ),
+    "batch-limit-ignored": Fault(
+        "service/domain/batch.py",
+        "if size < allowed:",
+        "if True:",
+        ("tests/service/domain/test_batch.py",),
+    ),
+    "results-of-the-last-attempt-kept": Fault(
+        "service/database/waiting_trials.py",
+        "            **cleared,\n",
+        "",
+        (f"{OPERATIONS}/test_claiming.py::test_a_new_attempt_forgets_the_last_ones_results",),
+    ),
+    "event-numbers-with-gaps": Fault(
+        "service/database/sweeps.py",
+        "first = last - len(new) + 1",
+        "first = last - len(new) + 2",
+        ("tests/model",),
+    ),
+    "a-repeated-final-says-continue": Fault(
+        "service/domain/report.py",
+        "if outcome in (AttemptOutcome.CANCELLED, AttemptOutcome.RELEASED):",
+        "if outcome in ():",
+        (f"{OPERATIONS}/test_reporting.py", "tests/model"),
+    ),
+}
+
+
+def is_caught(fault: Fault) -> bool:
+    """Plant a fault in a copy of the tree and run its tests there."""
+    with tempfile.TemporaryDirectory(prefix="gradsweep-mutant-") as folder:
+        copy = Path(folder)
+        for name in COPIED:
+            source = ROOT / name
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, copy / name)
+        path = copy / fault.file
+        text = path.read_text()
+        if text.count(fault.text) != 1:
+            raise SystemExit(f"{fault.file} contains {text.count(fault.text)} times: {fault.text}")
+        path.write_text(text.replace(fault.text, fault.replacement))
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *fault.tests]
+        done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
+        if done.returncode not in (0, 1):
+            raise SystemExit(f"the tests could not run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        return done.returncode == 1
+
+
+def main(names: list[str]) -> int:
+    """Plant all faults, or those named; say which were caught."""
+    escaped = []
+    for name in names or FAULTS:
+        caught = is_caught(FAULTS[name])
+        print(f"{'caught ' if caught else 'ESCAPED'}  {name}", flush=True)
+        escaped += [] if caught else [name]
+    return int(bool(escaped))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
