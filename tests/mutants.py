@@ -66,8 +66,8 @@ FAULTS = {
     ),
     "racing-claim-told-nothing": Fault(
         "service/operations/claiming.py",
-        " or _stored_answer(database, request)",
-        "",
+        "_take(database, request, settings) or _stored_answer(database, request)",
+        "_take(database, request, settings)",
         (f"{OPERATIONS}/test_races.py::test_the_same_claim_twice_at_once",),
     ),
     "epoch-overwritten": Fault(

@@ -10,8 +10,11 @@ from service.domain.batch import Candidate
 from service.domain.report import MEASURED
 from service.domain.stability.enforcement import APPRAISED
 from service.domain.states import SweepState, TrialState
+from service.domain.sweep import Sweep
 
 CLAIMABLE = (SweepState.QUEUED, SweepState.RUNNING)
+_NEWEST = 64
+"""So many of a sweep's newest trials tell which signatures it tries now."""
 
 
 def _claimable(datasets: Sequence[str], now_ms: int) -> ColumnElement[bool]:
@@ -45,6 +48,18 @@ def sweeps_with_waiting(connection: Connection, signature: str, datasets: Sequen
         .distinct()
     )
     return list(connection.execute(statement).scalars())
+
+
+def sweeps_trying(connection: Connection, among: Sequence[Sweep], signature: str) -> set[str]:
+    """Those of these sweeps that had this signature among their newest trials, or have no trials yet."""
+    newest = (trials.c.sweep_id == sweeps.c.id) & (trials.c.number >= sweeps.c.n_trials - _NEWEST)
+    statement = (
+        select(sweeps.c.id)
+        .join(trials, newest)
+        .where(sweeps.c.id.in_([sweep.id for sweep in among]), trials.c.signature == signature)
+        .distinct()
+    )
+    return {*connection.execute(statement).scalars(), *(sweep.id for sweep in among if not sweep.n_trials)}
 
 
 def waiting_trials(

@@ -18,6 +18,7 @@ from service.database.trials import parameters_from_row
 from service.database.waiting_trials import (
     count_active,
     oldest_waiting,
+    sweeps_trying,
     sweeps_with_waiting,
     take_waiting,
     waiting_trials,
@@ -34,6 +35,9 @@ from service.operations.settling import settle_sweep, trial_event
 from service.wire.base import PROTOCOL_VERSION
 from service.wire.leases import ClaimAnswer, ClaimRequest, Grant, Objective
 from service.wire.parameters import Parameters
+
+_ROUNDS = 3
+"""How often a claim looks again when others took what it had seen or had proposed."""
 
 
 class Propose(Protocol):
@@ -71,18 +75,26 @@ def claim(
         return stored
     if _is_quarantined(database, request, settings):
         return _nothing(request, settings, chance)
-    with database.read() as connection:
-        shares = _proposals_wanted(connection, request, database.now_ms(connection))
-    for sweep_id, n in shares.items():
-        propose(database, searches, sweep_id, n)
-    # the same claim, sent twice at once, may have been faster: then its answer is the answer
+    answer = None
+    for _ in range(_ROUNDS):
+        with database.read() as connection:
+            n_waiting, shares = _look(connection, request, database.now_ms(connection))
+        n_proposed = sum(propose(database, searches, sweep_id, n) for sweep_id, n in shares.items())
+        answer = _take_once(database, request, settings)
+        if answer is not None or not n_waiting + n_proposed:
+            break  # otherwise another claim has taken what was there for this one: look again
+    return answer or _nothing(request, settings, chance)
+
+
+def _take_once(database: Database, request: ClaimRequest, settings: LeaseSettings) -> ClaimAnswer | None:
+    """Take trials; if the same claim, sent twice at once, was faster, its answer is the answer."""
     try:
-        answer = _take(database, request, settings) or _stored_answer(database, request)
+        return _take(database, request, settings) or _stored_answer(database, request)
     except IntegrityError:
         answer = _stored_answer(database, request)
         if answer is None:
             raise
-    return answer or _nothing(request, settings, chance)
+        return answer
 
 
 def _hash(request: ClaimRequest) -> str:
@@ -113,24 +125,33 @@ def _is_quarantined(database: Database, request: ClaimRequest, settings: LeaseSe
     return False
 
 
-def _proposals_wanted(connection: Connection, request: ClaimRequest, now_ms: int) -> dict[str, int]:
-    """How many trials each sweep should propose, so that the claim can be filled."""
+def _look(connection: Connection, request: ClaimRequest, now_ms: int) -> tuple[int, dict[str, int]]:
+    """How many suitable trials wait, and how many each sweep should propose so that the claim can be filled.
+
+    Which signature a proposal will have is the search's business. So the sweeps that tried this signature lately, or
+    nothing yet, share what is missing; where none of them has room, or no signature is known, one sweep proposes all
+    of it, the one with the fewest trials waiting or running.
+    """
     signature = request.signature or oldest_waiting(connection, request.worker.datasets, now_ms)
     sweeps = [
         sweep for sweep in unended_sweeps(connection) if sweep.may_claim and sweep.dataset in request.worker.datasets
     ]
+    ids = [sweep.id for sweep in sweeps]
     n_waiting = 0
     if signature is not None:
-        ids = [sweep.id for sweep in sweeps]
         n_waiting = len(waiting_trials(connection, ids, signature, now_ms, request.max_trials))
     n_missing = request.max_trials - n_waiting
     if n_missing <= 0:
-        return {}
-    active = {
-        sweep_id: sum(counts.values())
-        for sweep_id, counts in count_active(connection, [sweep.id for sweep in sweeps]).items()
-    }
-    return share_proposals({sweep.id: _room(sweep, active[sweep.id]) for sweep in sweeps}, active, n_missing)
+        return n_waiting, {}
+    active = {sweep_id: sum(counts.values()) for sweep_id, counts in count_active(connection, ids).items()}
+    room = {sweep.id: _room(sweep, active[sweep.id]) for sweep in sweeps}
+    likely = set() if signature is None else sweeps_trying(connection, sweeps, signature)
+    shares = share_proposals({sweep_id: n for sweep_id, n in room.items() if sweep_id in likely}, active, n_missing)
+    with_room = [sweep_id for sweep_id in ids if room[sweep_id]]
+    if not shares and with_room:
+        chosen = min(with_room, key=active.__getitem__)
+        shares = {chosen: min(room[chosen], n_missing)}
+    return n_waiting, shares
 
 
 def _room(sweep: Sweep, n_active: int) -> int:

@@ -6,22 +6,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from service.database.engine import Database
-from service.database.sweeps import lock_sweep
 from service.database.tables import attempts, epochs, events, sweeps, trials
-from service.database.trials import get_trial, insert_trials, parameter_columns
-from service.domain.identifiers import new_id
+from service.database.trials import get_trial
 from service.domain.lease import LeaseSettings
-from service.domain.parameters import canonical, config_hash, signature
-from service.domain.states import TrialState
 from service.domain.sweep import Sweep
 from service.domain.trial import Trial
 from service.operations.claiming import claim
 from service.operations.leasing import heartbeat, release
+from service.operations.proposing import propose_trials
 from service.operations.reporting import report
 from service.operations.submitting import submit_sweep
+from service.suggestion.searches import Searches
 from service.wire.leases import (
     ClaimAnswer,
     ClaimRequest,
@@ -42,38 +40,6 @@ from service.wire.leases import (
 )
 
 Fence = tuple[str, int]
-
-
-def plain_propose(database: Database, searches: Any, sweep_id: str, n: int) -> int:
-    """A search without a brain: trial k has the learning rate 1/(k+2); as many as budget and max_parallel allow."""
-    with database.write() as connection:
-        sweep = lock_sweep(connection, sweep_id)
-        now_ms = database.now_ms(connection)
-        active = (TrialState.WAITING, TrialState.RUNNING)
-        statement = select(trials.c.id).where(trials.c.sweep_id == sweep_id, trials.c.state.in_(active))
-        n_active = len(connection.execute(statement).all())
-        first, left = sweep.n_trials, (sweep.run_cap or 10**6) - sweep.n_trials
-        numbers = range(first, first + max(0, min(n, left, sweep.max_parallel - n_active)))
-        rows = []
-        for number in numbers:
-            parameters = canonical({"learning_rate": 1 / (number + 2), "epochs": 9})
-            rows.append(
-                {
-                    "id": new_id("trl"),
-                    "sweep_id": sweep_id,
-                    "number": number,
-                    "state": TrialState.WAITING,
-                    "signature": signature(sweep.dataset, parameters),
-                    "config_hash": config_hash(parameters),
-                    "seed": sweep.seed + number,
-                    "revision": sweep.revision,
-                    "created_at_ms": now_ms,
-                    **parameter_columns(parameters),
-                }
-            )
-        insert_trials(connection, rows)
-        connection.execute(update(sweeps).where(sweeps.c.id == sweep_id).values(n_trials=sweeps.c.n_trials + len(rows)))
-        return len(rows)
 
 
 @dataclass(slots=True)
@@ -104,7 +70,7 @@ class Worker:
 
     def send(self, request: ClaimRequest) -> ClaimAnswer:
         """Claim, and keep the lease."""
-        answer = claim(self.database, None, request, self.settings, propose=plain_propose, chance=lambda: 0.5)
+        answer = claim(self.database, Searches(), request, self.settings, propose=propose_trials, chance=lambda: 0.5)
         self.lease_id = answer.lease_id
         return answer
 
@@ -233,8 +199,8 @@ def record(database: Database) -> Record:
 
 
 @pytest.fixture
-def submit(database: Database) -> Callable[..., Sweep]:
-    """Submits a sweep of 8 trials without early termination; keywords change its file."""
+def submit(database: Database, clock: Any) -> Callable[..., Sweep]:
+    """Submits a sweep of 8 trials without early termination, a moment after the last; keywords change its file."""
     numbers = itertools.count()
 
     def submit_one(**changes: Any) -> Sweep:
@@ -246,8 +212,12 @@ def submit(database: Database) -> Callable[..., Sweep]:
             "run_cap": 8,
             "max_parallel": 8,
             "seed": 7,
-            "parameters": {"learning_rate": {"distribution": "log_uniform_values", "min": 1e-5, "max": 1.0}},
+            "parameters": {
+                "learning_rate": {"distribution": "log_uniform_values", "min": 1e-5, "max": 1.0},
+                "epochs": 9,
+            },
         }
+        clock.advance_ms(1)
         return submit_sweep(database, document | changes, submitted="", idempotency_key=None).sweep
 
     return submit_one

@@ -163,10 +163,24 @@ def test_the_signature_asked_for(worker: Any, submit: Submit, database: Database
 
 
 def test_sweeps_share_fairly(worker: Any, submit: Submit) -> None:
+    """The first claim is one sweep's; refills go to the sweep with the fewest trials, and both share a bank."""
     first, second = submit(), submit()
-    grants = worker.send(worker.request(6)).grants
-    counts = [sum(grant.sweep_id == sweep.id for grant in grants) for sweep in (first, second)]
-    assert counts == [3, 3]
+    numbers = {first.id: 0, second.id: 1}
+    answers = [worker.send(worker.request(4))]
+    for n in (4, 6):
+        answers.append(worker.send(worker.request(n, signature=answers[0].signature)))
+    shares = [[numbers[grant.sweep_id] for grant in answer.grants] for answer in answers]
+    assert shares == [[0] * 4, [1] * 4, [0, 1, 0, 1, 0, 1]]
+
+
+def test_a_claim_is_filled_even_if_sweeps_differ_in_shape(new_worker: NewWorker, submit: Submit) -> None:
+    shapes = ([8], [16])
+    for shape in shapes:
+        submit(parameters={"dropout": {"min": 0.0, "max": 0.5}, "hidden_units": {"value": shape}})
+    answers = [worker.send(worker.request(6)) for worker in (new_worker("w1"), new_worker("w2"))]
+    assert [len(answer.grants) for answer in answers] == [6, 6]
+    found = [grant.parameters.hidden_units for answer in answers for grant in answer.grants]
+    assert found == [(8,)] * 6 + [(16,)] * 6
 
 
 def test_a_batch_never_outgrows_a_member(worker: Any, submit: Submit, database: Database) -> None:

@@ -17,6 +17,7 @@ def test_a_batch_from_claim_to_release(worker: Any, submit: Callable[..., Any], 
     assert record.states(sweep) == ["completed", "completed", "waiting", "waiting"]
     assert record.events(sweep) == [
         "sweep_submitted",
+        *["trial_created"] * 4,
         *["trial_started"] * 4,
         "sweep_started",
         "epochs_reported",

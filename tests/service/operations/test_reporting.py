@@ -118,8 +118,10 @@ def test_another_lease_writes_nothing(new_worker: NewWorker, submit: Submit, spe
     first, second = new_worker("w1"), new_worker("w2")
     [fence] = first.claim(1)
     second.claim(1)
-    assert second.directives(speak["epoch"](fence, 1), speak["final"](fence)) == ["gone", "gone"]
-    assert record.epochs(fence[0]) == []
+    first.report(speak["epoch"](fence, 1))
+    entries = [speak["epoch"](fence, epoch) for epoch in (1, 2)]
+    assert second.directives(*entries, speak["final"](fence)) == ["gone"] * 3
+    assert record.epochs(fence[0]) == [(1, 1, 0.5)]
     assert record.trial(fence).state == "running"
 
 
@@ -302,7 +304,8 @@ def test_a_failure_is_kept_with_its_story(worker: Any, submit: Submit, speak: An
 
 def test_one_report_may_serve_several_sweeps(worker: Any, submit: Submit, speak: Any, record: Any) -> None:
     first, second = submit(), submit()
-    worker.report(*[speak["epoch"](fence, 1) for fence in worker.claim(4)])
+    fences = worker.claim(2) + worker.claim(2)
+    worker.report(*[speak["epoch"](fence, 1) for fence in fences])
     assert [record.events(sweep).count("epochs_reported") for sweep in (first, second)] == [1, 1]
 
 
