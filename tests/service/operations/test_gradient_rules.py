@@ -98,6 +98,16 @@ def test_epochs_that_come_together_are_judged_as_if_they_had_come_alone(begin, w
     assert record.trial(fence).prune_reason is PruneReason.COLLAPSED
 
 
+def test_class_shares_that_come_with_the_epochs_count_at_once(submit, worker, speak):
+    submit(gradient_rules={"audit_fraction": 0, "collapsed": "prune"})
+    [fence] = worker.claim(1)
+    probe = speak["epoch"](fence, 0, 0.1, train_loss=2.3, start=start(), layers=layers())
+
+    told = worker.directives(probe, *(speak["epoch"](fence, n, 0.1, layers=layers(), **COLLAPSED) for n in (1, 2, 3)))
+
+    assert told == ["prune"] * 4
+
+
 def test_without_class_shares_nothing_counts_as_collapsed(begin, worker, speak):
     fence = begin({"collapsed": "prune"}, start(None))
     told = [worker.directives(speak["epoch"](fence, n, 0.1, layers=layers(), **COLLAPSED)) for n in (1, 2, 3, 4)]
