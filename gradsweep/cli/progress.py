@@ -166,6 +166,7 @@ def draw(picture: Picture) -> RenderableType:
         Text.assemble((sweep.name, "bold"), f"  {sweep.summary}"),
         bars,
         counts,
+        Text(verdicts_line(sweep), style="dim"),
         Text(rate_line(sweep)),
     ]
     if picture.best is not None:
@@ -212,6 +213,12 @@ def rate_line(sweep: SweepView) -> str:
 def counts_line(sweep: SweepView) -> str:
     """How many trials are in each state, zeros left out."""
     return ", ".join(f"{state} {count}" for state, count in sweep.counts.model_dump().items() if count)
+
+
+def verdicts_line(sweep: SweepView) -> str:
+    """How many trials got each verdict, zeros left out."""
+    counts = ", ".join(f"{verdict} {count}" for verdict, count in sweep.verdicts.model_dump().items() if count)
+    return f"gradients: {counts}" if counts else ""
 
 
 def best_line(picture: Picture) -> str:

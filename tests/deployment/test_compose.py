@@ -163,7 +163,13 @@ class Stack:
         ours = {key: self.here(value, volumes) for key, value in SERVICES[name]["environment"].items()}
         bin_folder = str(Path(sys.executable).parent)
         inherited = {key: os.environ[key] for key in ("HOME", "LANG", "XDG_RUNTIME_DIR") if key in os.environ}
-        return {**inherited, "PATH": f"{bin_folder}:{os.environ['PATH']}", "TF_CPP_MIN_LOG_LEVEL": "3", **ours}
+        return {
+            **inherited,
+            "PATH": f"{bin_folder}:{os.environ['PATH']}",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "GRADSWEEP_WORKER_TRAINER": "reference",
+            **ours,
+        }
 
     def command(self, name: str) -> list[str]:
         """The image's entry point and the service's command."""

@@ -23,6 +23,7 @@ SWEEP: dict[str, Any] = {
     "run_cap": 8,
     "max_parallel": 8,
     "counts": {"waiting": 2, "running": 1, "completed": 3, "pruned": 1, "failed": 0, "cancelled": 0},
+    "verdicts": {"nonfinite": 0, "exploding": 1, "dead": 0, "vanishing": 0, "unsteady": 0, "stable": 3},
     "progress": {
         "trials_done": 4,
         "trials_total": 8,

@@ -34,6 +34,7 @@ def test_the_picture_holds_all_one_wants_to_know(picture: Picture) -> None:
         "20/40",
         "completed 3",
         "pruned 1",
+        "gradients: stable 3, exploding 1",
         "360 trials/h, 0.5 epochs/s, about 40 s left",
         "best val_accuracy 0.9512 (trial 3: learning_rate 0.01, optimizer adam)",
         "worker box · 2 CPU cores · training · 1/4 slots",
