@@ -265,7 +265,12 @@ class Client:
         return self._call(SweepView, "POST", f"/v1/sweeps/{_segment(sweep)}:{verb}")
 
     def _call(self, model: type[_AnswerT], method: str, path: str, **options: Any) -> _AnswerT:
-        return model.model_validate_json(self._send(method, path, **options).content)
+        response = self._send(method, path, **options)
+        try:
+            return model.model_validate_json(response.content)
+        except ValueError as error:
+            detail = f"{self.url} answers as another version of gradsweep would; use the same version on both sides"
+            raise ApiError(response.status_code, "unknown", detail) from error
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:

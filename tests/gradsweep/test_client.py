@@ -143,6 +143,11 @@ def test_an_answer_that_is_none_of_ours_is_told_apart():
     assert (caught.value.status, caught.value.code) == (502, "unknown")
 
 
+def test_an_answer_of_another_version_is_told_apart():
+    with pytest.raises(ApiError, match="another version of gradsweep"):
+        Client(http=answering(lambda request: httpx.Response(200, json={"id": "swp_1"}))).sweep("swp_1")
+
+
 def test_no_answer_names_the_address():
     with pytest.raises(Unreachable, match="http://service"):
         Client(http=answering(httpx.ConnectError("refused"))).version()
