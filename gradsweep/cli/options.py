@@ -21,6 +21,6 @@ DataDir = Annotated[
 SweepReference = Annotated[
     str, typer.Argument(metavar="SWEEP", help="An id, a unique prefix of one, a name, or latest.")
 ]
-TrialReference = Annotated[str, typer.Argument(metavar="TRIAL", help="An id, a unique prefix of one, or SWEEP/NUMBER.")]
+TrialReference = Annotated[str, typer.Argument(metavar="TRIAL", help="Its id, or SWEEP/NUMBER as in latest/12.")]
 
 DEFAULT_DATA_DIR = Path("gradsweep-data")
