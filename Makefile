@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check package format bench lock secrets clean
+.PHONY: help demo test check package format mutants bench lock secrets clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ package: $(READY)  ## build the wheel, install it alone into an empty environmen
 format: $(READY)  ## format the code and sort its imports
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+
+mutants: $(READY)  ## plant faults one at a time; each must turn a test red (minutes)
+	$(BIN)/python tests/mutants.py
 
 bench: $(READY)  ## measure the figures of docs/benchmarks.md
 	$(BIN)/python -m benchmarks

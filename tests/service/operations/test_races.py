@@ -66,7 +66,7 @@ def test_two_claims_never_overshoot_max_parallel(two_workers: tuple[Any, Any], s
 
 def test_the_same_claim_twice_at_once(two_workers: tuple[Any, Any], submit: Submit, record: Any) -> None:
     for _ in range(N_ROUNDS):
-        sweep = submit(run_cap=4)
+        sweep = submit(run_cap=2)
         request = two_workers[0].request(2, lease_id=None)
         answers = together(*[partial(worker.send, request) for worker in two_workers])
         assert answers[0] == answers[1]
