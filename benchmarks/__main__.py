@@ -3,12 +3,15 @@
     python -m benchmarks                      list nothing, run everything
     python -m benchmarks suggestion           run one
     python -m benchmarks suggestion -o x.json keep the result as well
+    python -m benchmarks engine --data FILE   on data of one's own
 
-A benchmark is a module of this package with a function `run() -> dict`; its first docstring line says what it is.
+A benchmark is a module of this package with a function `run() -> dict`, or `run(data) -> dict` if it can measure on
+data of one's own; its first docstring line says what it is.
 """
 
 import argparse
 import importlib
+import inspect
 import json
 import os
 import pkgutil
@@ -52,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=benchmarks.__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(names())}; all if left out")
     parser.add_argument("-o", "--output", type=Path, help="write the JSON to this file too")
+    parser.add_argument("--data", type=Path, help="a file in the layout of Keras' mnist.npz, for `engine`")
     options = parser.parse_args(arguments)
     unknown = set(options.names) - set(names())
     if unknown:
@@ -59,7 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     result: dict[str, Any] = {"machine": machine()}
     for name in options.names or names():
         began = time.perf_counter()
-        figures = importlib.import_module(f"benchmarks.{name}").run()
+        measure = importlib.import_module(f"benchmarks.{name}").run
+        takes_data = "data" in inspect.signature(measure).parameters
+        figures = measure(options.data) if takes_data else measure()
         result[name] = {**figures, "took_seconds": round(time.perf_counter() - began, 1)}
     text = json.dumps(result, indent=2)
     print(text)

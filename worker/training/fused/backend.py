@@ -33,6 +33,14 @@ def repeat(n_times: int, body: Callable[..., Sequence[Tensor]], state: Sequence[
     return tuple(result)
 
 
+def repeat_until(body: Callable[..., Sequence[Tensor]], state: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """is_done, *state ← body(*state), once at least, until it is done."""
+    _, *result = tf.while_loop(
+        lambda is_done, *_: tf.logical_not(is_done), lambda _, *s: tuple(body(*s)), (tf.constant(False), *state)
+    )
+    return tuple(result)
+
+
 def either(condition: Tensor, then: Callable[[], Tensor], otherwise: Callable[[], Tensor]) -> Tensor:
     """The value of one of two branches; the other is not computed."""
     return tf.cond(condition, then, otherwise)

@@ -173,8 +173,9 @@ class FusedBank:
                     f"trial {trial.key} has hidden_units {h.hidden_units} and batch_size {h.batch_size}, this bank "
                     f"{self._hidden_units} and {self._batch_size}: train it in a bank of its own signature"
                 )
-            if trial.key in self._tile_of:
-                raise TrialError(f"trial {trial.key} is in the bank already: evict it first")
+        keys = [*self._tile_of, *(trial.key for trial in trials)]
+        if twice := {key for key in keys if keys.count(key) > 1}:
+            raise TrialError(f"already in the bank, or given twice: {', '.join(sorted(twice))}; evict first")
 
     def _learn(self, kinds: Kinds) -> None:
         """Make a program that knows these kinds too, unless the present one does."""

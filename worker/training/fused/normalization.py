@@ -64,7 +64,7 @@ class Normalization:
         """
         x_hat, rstd_batch, rstd_layer, mean, variance = x, None, None, None, None
         if BATCH in self._chosen:
-            mean, variance = _moments(x, self._sums.over_rows, x.shape[1])
+            mean, variance = moments(x, self._sums.over_rows, x.shape[1])
             used_mean, used_variance = mean, variance
             if self._use_moving is not None and moving is not None:
                 used_mean = ops.where(self._use_moving, moving[0], mean)
@@ -72,7 +72,7 @@ class Normalization:
             rstd_batch = ops.rsqrt(used_variance + EPSILON)
             x_hat = self._mine(BATCH, (x - used_mean) * rstd_batch, x_hat)
         if LAYER in self._chosen:
-            center, spread = _moments(x, self._sums.over_features, x.shape[2])
+            center, spread = moments(x, self._sums.over_features, x.shape[2])
             rstd_layer = ops.rsqrt(spread + EPSILON)
             x_hat = self._mine(LAYER, (x - center) * rstd_layer, x_hat)
         if NONE in self._chosen:
@@ -121,7 +121,7 @@ class Normalization:
         return value if set(self._chosen) == {kind} else ops.where(self._chosen[kind], value, otherwise)
 
 
-def _moments(x: Tensor, total: Callable[[Tensor], Tensor], length: int) -> tuple[Tensor, Tensor]:
+def moments(x: Tensor, total: Callable[[Tensor], Tensor], length: int) -> tuple[Tensor, Tensor]:
     """Mean and variance in two passes, as one pass would cancel."""
     mean = total(x) * (1.0 / length)
     centered = x - mean

@@ -15,7 +15,7 @@ from worker.training.fused.gradients import Network, Parameters, Passage
 from worker.training.fused.layout import Layout, Tensor, pack
 from worker.training.fused.loss import evaluation_loss, training_loss
 from worker.training.fused.normalization import BATCH, moved
-from worker.training.fused.norms import exact_norms, norms, total_norm
+from worker.training.fused.norms import norms, total_norm
 from worker.training.fused.optimizers import COEFFICIENTS, Moments, updated
 from worker.training.fused.sums import FoldedSums, PlainSums
 from worker.training.statistics import ZERO_FRACTION_EVERY
@@ -163,10 +163,11 @@ class Program:
         loss = training_loss(tape[-1].outputs, chunk.y, choices, s.layout.kinds)
         gradients, deltas = network.backward(state.parameters, tape, loss.d_logits)
         gradient = gradients["kernel1"], pack(gradients, s.layout.parameters)
+        quantities = records.gradient_quantities(s.layout, gradient)
         return records.Probe(
             loss.mean,
             loss.correct,
-            exact_norms(records.gradient_quantities(s.layout, gradient)),
+            norms(quantities, ops.ones((s.n_slots, len(quantities)), s.dtype), network.sums),
             records.zero_shares(tape, gradients),
             [passage.activations for passage in tape],
             deltas,

@@ -34,7 +34,10 @@ class Sums(Protocol):
         """Sum of a·b over the units: two (S, n_out, n_in) → (S, 1, n_in)."""
 
     def of_terms(self, arrays: Sequence[Tensor], term: Term) -> Tensor:
-        """Partial sums of term(*arrays) over all but the slot axis: (S, …)… → (S, 16), to be added up later."""
+        """Partial sums of term(*arrays) over all but the slot axis: (S, …)… → (S, 16), to be added up later.
+
+        The term sees the arrays flat, (S, n), or slices of them.
+        """
 
 
 class PlainSums:
@@ -50,8 +53,7 @@ class PlainSums:
         return ops.sum(a * b, axis=1, keepdims=True)
 
     def of_terms(self, arrays: Sequence[Tensor], term: Term) -> Tensor:
-        values = ops.reshape(term(*arrays), (arrays[0].shape[0], -1))
-        total = ops.sum(values, axis=1, keepdims=True)
+        total = ops.sum(term(*_flat(arrays)), axis=1, keepdims=True)
         return ops.pad(total, ((0, 0), (0, WIDEST - 1)))
 
 
@@ -72,8 +74,7 @@ class FoldedSums:
         return fold([a, b], axis=1, term=ops.multiply) / self._one
 
     def of_terms(self, arrays: Sequence[Tensor], term: Term) -> Tensor:
-        flat = [ops.reshape(a, (a.shape[0], -1)) for a in arrays]
-        lanes = fold(flat, axis=1, leave=WIDEST, term=term)
+        lanes = fold(_flat(arrays), axis=1, leave=WIDEST, term=term)
         return ops.pad(lanes, ((0, 0), (0, WIDEST - lanes.shape[1])))
 
 
@@ -104,6 +105,10 @@ def _n_slices(length: int, leave: int) -> int:
     most = min(WIDEST, -(-length // leave))
     even = next((k for k in range(most, 1, -1) if length % k == 0), None)
     return even or min(most, length)
+
+
+def _flat(arrays: Sequence[Tensor]) -> list[Tensor]:
+    return [ops.reshape(a, (a.shape[0], -1)) for a in arrays]
 
 
 def _slice(x: Tensor, axis: int, start: int, width: int) -> Tensor:

@@ -56,8 +56,8 @@ def short_dataset(dataset: Dataset) -> Dataset:
 
 def make_trial(key: str, seed: int | None = None, **hyperparameters: Any) -> TrialSpec:
     """A trial of the bank's signature; its seed is its key's length unless given."""
-    h = Hyperparameters(hidden_units=HIDDEN_UNITS, batch_size=BATCH_SIZE, **hyperparameters)
-    return TrialSpec(key=key, seed=len(key) if seed is None else seed, hyperparameters=h)
+    values = {"hidden_units": HIDDEN_UNITS, "batch_size": BATCH_SIZE} | hyperparameters
+    return TrialSpec(key=key, seed=len(key) if seed is None else seed, hyperparameters=Hyperparameters(**values))
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +89,8 @@ def make_bank(programs: Programs) -> Callable[..., FusedBank]:
 
     def make(dataset: Dataset, **options: Any) -> FusedBank:
         defaults = {"n_slots": 4, "n_streams": 1, "slots_per_tile": 4, "programs": programs}
-        return FusedBank(dataset, HIDDEN_UNITS, BATCH_SIZE, STREAM_SEED, **(defaults | options))
+        defaults |= {"hidden_units": HIDDEN_UNITS, "batch_size": BATCH_SIZE, "stream_seed": STREAM_SEED}
+        return FusedBank(dataset, **(defaults | options))
 
     return make
 
