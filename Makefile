@@ -22,7 +22,7 @@ demo: $(READY)  ## run a real sweep on real images: live progress, best configur
 	$(BIN)/gradsweep demo
 
 test: $(READY)  ## run all tests: unit, numerics, SQLite and PostgreSQL, end to end
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(READY)  ## format, lint, types, import rules, packaging
 	$(BIN)/ruff format --check .

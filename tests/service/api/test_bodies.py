@@ -64,6 +64,7 @@ def test_a_bomb_is_not_unpacked():
         gzip.compress(b"one") + gzip.compress(b"two"),
         zlib.compress(b"another format"),
     ],
+    ids=["empty", "plain", "cut off", "two members", "zlib"],
 )
 def test_refuses_what_is_not_gzip(packed):
     with pytest.raises(MalformedRequest):
