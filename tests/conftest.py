@@ -33,6 +33,11 @@ def pytest_configure() -> None:
     os.environ["XDG_RUNTIME_DIR"] = str(_RUNTIME)
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name bytes by their length: gzip writes the time into them, and two test processes must agree on names."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
+
+
 def pytest_unconfigure() -> None:
     """Take the runtime folder away again."""
     shutil.rmtree(_RUNTIME, ignore_errors=True)
