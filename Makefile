@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check package format mutants bench lock secrets clean
+.PHONY: help demo test chromium check package format mutants bench lock secrets clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -21,7 +21,11 @@ $(READY): requirements/dev.txt pyproject.toml
 demo: $(READY)  ## run a real sweep on real images: live progress, best configuration
 	$(BIN)/gradsweep demo
 
-test: $(READY)  ## run all tests: unit, numerics, SQLite and PostgreSQL, end to end
+chromium:  ## install the browser that the browser tests drive, if it is missing (Debian)
+	command -v chromium > /dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium; } || \
+	  { echo 'chromium is missing; as root: apt-get install -y chromium' >&2; exit 1; }
+
+test: $(READY) chromium  ## run all tests: unit, numerics, SQLite and PostgreSQL, end to end
 	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(READY)  ## format, lint, types, import rules, packaging

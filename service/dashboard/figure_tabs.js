@@ -18,7 +18,7 @@ export function figureTabs(sweep, signal) {
   const tabs = KINDS.map(([name, words]) => element("button", {
     role: "tab", id: `tab-${name}`, "aria-controls": "figure", type: "button", onclick: () => choose(name), onkeydown: step,
   }, words));
-  const choices = element("div", { class: "row", hidden: true }, choice("x", "Across"), choice("y", "Up"));
+  const choices = element("div", { class: "row", hidden: true, style: "margin-bottom: 12px" }, choice("x", "Across"), choice("y", "Up"));
   const link = element("a", { class: "small", download: true }, "Plotly JSON");
 
   function choice(axis, words) {
@@ -49,7 +49,7 @@ export function figureTabs(sweep, signal) {
     panel.setAttribute("aria-labelledby", `tab-${kind}`);
     choices.hidden = kind !== "stability_map";
     fill(panel, choices, plot.whole, element("p", { class: "row between small soft" },
-      element("span", {}, "Choose a point to see its trial."), link));
+      element("span", {}, kind === "verdicts" ? "" : "Choose a point to see its trial."), link));
     update();
   }
 

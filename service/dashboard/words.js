@@ -53,7 +53,7 @@ export const since = (moment) => Math.max(0, (Date.now() - Date.parse(moment)) /
 
 /** A moment, as the reader's clock has it. */
 export function moment(text) {
-  return text === null ? "–" : new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+  return text === null ? "–" : new Date(text).toLocaleString(undefined, { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
 }
 
 /** A parameter's value. */

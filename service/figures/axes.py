@@ -39,14 +39,15 @@ class ParameterAxis:
     def layout(self) -> dict[str, Any]:
         """The axis as Plotly wants it."""
         if self.words is None:
-            return {"title": {"text": self.name}, "type": "log" if self.is_log else "linear"}
+            scale = {"type": "log", "dtick": 1} if self.is_log else {"type": "linear"}
+            return {"title": {"text": self.name}} | scale
         ticks = {"tickmode": "array", "tickvals": list(range(len(self.words))), "ticktext": list(self.words)}
         return {"title": {"text": self.name}, "type": "linear", "range": [-0.6, len(self.words) - 0.4], **ticks}
 
 
 def searched(points: Sequence[TrialPoint]) -> list[str]:
-    """The parameters that differ between the trials."""
-    return [name for name in _NAMES if len({value_of(point, name) for point in points}) > 1]
+    """The parameters that differ between the trials that have them."""
+    return [name for name in _NAMES if len({value_of(point, name) for point in points} - {None}) > 1]
 
 
 def parameter_names() -> tuple[str, ...]:

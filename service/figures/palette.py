@@ -2,7 +2,7 @@
 
 from service.domain.states import TrialState, Verdict
 
-ACCENT = "#4f6bd8"
+ACCENT = "#5a76e2"
 MUTED = "#9aa0aa"
 BEST = "#c8553d"
 

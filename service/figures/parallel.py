@@ -56,7 +56,7 @@ def parallel_coordinate(facts: SweepFacts) -> Figure:
 def _scaled(axis: ParameterAxis) -> list[float | None]:
     """Positions between 0 and 1."""
     known = [math.log10(at) if axis.is_log else at for at in axis.positions if at is not None]
-    low, high = (0.0, len(axis.words) - 1.0) if axis.words is not None else (min(known), max(known))
+    low, high = _ends(len(axis.words)) if axis.words is not None else (min(known), max(known))
     return [
         None if at is None else ((math.log10(at) if axis.is_log else at) - low) / ((high - low) or 1.0)
         for at in axis.positions
@@ -82,10 +82,15 @@ def _shade(at: int) -> str:
     return str(colors[at * len(colors) // _SHADES])
 
 
+def _ends(n_words: int) -> tuple[float, float]:
+    """Room for words, and for the points that are spread around them."""
+    return -0.3, n_words - 0.7
+
+
 def _marks(axis: ParameterAxis, at: int) -> list[dict[str, Any]]:
     if axis.words is not None:
-        span = (len(axis.words) - 1) or 1
-        return [_mark(at, place / span, word) for place, word in enumerate(axis.words)]
+        low, high = _ends(len(axis.words))
+        return [_mark(at, (place - low) / (high - low), word) for place, word in enumerate(axis.words)]
     known = [value for value in axis.positions if value is not None]
     return [_mark(at, 0.0, f"{min(known):.3g}"), _mark(at, 1.0, f"{max(known):.3g}")]
 

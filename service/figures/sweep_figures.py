@@ -133,7 +133,8 @@ def slices(facts: SweepFacts) -> Figure:
             points_trace(shown, axis.positions, [point.objective for point in shown], text=list(axis.labels),
                          marker=marker, hovertemplate=hover, xaxis=f"x{suffix}", yaxis=f"y{suffix}", showlegend=False)
         )  # fmt: skip
-    bar = {"title": {"text": "trial"}, "thickness": 10, "outlinewidth": 0}
+    bar = {"title": {"text": "trial"}, "thickness": 10, "outlinewidth": 0, "lenmode": "pixels", "len": 180}
+    bar |= {"y": 1, "yanchor": "top"}
     return figure(
         f"{facts.metric.name} over each parameter (● completed, ✕ pruned){note}",
         traces,
@@ -209,7 +210,12 @@ def verdicts(facts: SweepFacts) -> Figure:
                     "customdata": counts,
                     "marker": {
                         "color": VERDICT_COLORS[verdict],
-                        "pattern": {"shape": VERDICT_PATTERNS[verdict], "size": 6, "solidity": 0.2},
+                        "pattern": {
+                            "shape": VERDICT_PATTERNS[verdict],
+                            "fillmode": "overlay",
+                            "size": 7,
+                            "solidity": 0.15,
+                        },
                     },
                     "hovertemplate": f"trials %{{x}}<br>{verdict_word(verdict)}: %{{customdata}} (%{{y:.0%}})"
                     "<extra></extra>",

@@ -1,0 +1,61 @@
+"""Trials and epochs to draw, made by hand."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from service.domain.parameters import canonical
+from service.domain.points import Curve, TrialPoint
+from service.domain.stability.rows import EpochRow, LayerRow
+from service.domain.states import Direction, MetricAt, TrialState, Verdict
+from service.domain.sweep import Metric
+from service.figures.sweep_figures import SweepFacts
+from service.figures.trial_figures import TrialFacts
+
+
+@pytest.fixture(scope="session")
+def point() -> Callable[..., TrialPoint]:
+    """Makes one trial; what is not told is completed, stable, and has the defaults."""
+
+    def make(number: int, objective: float | None = 0.5, **changes: Any) -> TrialPoint:
+        given = {"state": TrialState.COMPLETED, "verdict": Verdict.STABLE} | changes
+        parameters = canonical({"epochs": 3} | given.pop("parameters", {}))
+        return TrialPoint(f"trl_{number}", number, objective=objective, parameters=parameters, **given)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def sweep_facts() -> Callable[..., SweepFacts]:
+    """What the figures of a sweep are drawn from; every curve rises to its trial's objective."""
+
+    def curves(points: Sequence[TrialPoint]) -> list[Curve]:
+        return [Curve(each, [0, 1, 2], [None, 0.0, each.objective]) for each in points]
+
+    def make(points: Sequence[TrialPoint], direction: str = "maximize", **axes: str) -> SweepFacts:
+        metric = Metric("val_accuracy", Direction(direction), MetricAt.LAST)
+        return SweepFacts(metric, points, curves, **axes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def trial_facts() -> Callable[..., TrialFacts]:
+    """What the figures of a trial are drawn from: per epoch the gradients of its layers, from the input up."""
+
+    def make(*epochs: Sequence[float | None], units: Sequence[int] = (16, 16, 16), **rest: Any) -> TrialFacts:
+        rows = [
+            EpochRow(
+                epoch=epoch,
+                train_loss=1.0,
+                layers=tuple(
+                    LayerRow(layer=at + 1, grad_rms_median=size, bias_grad_rms_median=size, update_ratio_median=size)
+                    for at, size in enumerate(sizes)
+                ),
+            )
+            for epoch, sizes in enumerate(epochs)
+        ]
+        return TrialFacts(rows, canonical({"epochs": 3, "hidden_units": tuple(units)}), **rest)
+
+    return make
