@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
@@ -15,8 +15,13 @@ from worker.settings import WorkerSettings
 from worker.training.contract import Bank
 from worker.training.hyperparameters import Hyperparameters
 
+if TYPE_CHECKING:
+    from worker.training.fused.program import Programs
+
 SLOTS_PER_CORE = 4
 GPU_SLOTS = 64
+MAX_PROGRAMS = 8
+"""Compiled programs that are kept for banks to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,7 @@ class LocalTrainer:
         self._settings = settings
         self._loaded: Dataset | None = None
         self._environment: dict[str, str] = {}
+        self._programs: Programs | None = None
 
     def datasets(self) -> list[str]:
         """Names of the data sets that can be loaded."""
@@ -103,7 +109,10 @@ class LocalTrainer:
                 from worker.training.fused.kinds import kinds_of
 
                 kinds = kinds_of(representatives)
-                return FusedBank(loaded, hidden_units, batch_size, stream_seed, n_slots=n_slots, kinds=kinds)
+                programs = self._programs_for_another()
+                return FusedBank(
+                    loaded, hidden_units, batch_size, stream_seed, n_slots=n_slots, kinds=kinds, programs=programs
+                )
             from worker.training.reference import ReferenceBank
 
             return ReferenceBank(loaded, hidden_units, batch_size, stream_seed, n_slots=n_slots)
@@ -113,6 +122,14 @@ class LocalTrainer:
     def environment(self) -> dict[str, str]:
         """Versions, device and precision, for the record of an attempt."""
         return self._environment
+
+    def _programs_for_another(self) -> "Programs":
+        """Programs of earlier banks, so that a signature that comes again is not compiled again."""
+        from worker.training.fused.program import Programs
+
+        if self._programs is None or len(self._programs) >= MAX_PROGRAMS:
+            self._programs = Programs()  # rather than let a sweep over shapes fill the memory
+        return self._programs
 
     def _prepare_once(self) -> None:
         """Set TensorFlow up; it takes its settings before the first computation only."""

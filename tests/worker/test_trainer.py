@@ -79,6 +79,10 @@ assert all(len(report.layers) == 2 for report in reports)
 final = completed(bank.test_metrics(grants[0].trial_id), 1)
 assert 0 <= final.test_accuracy <= 1
 assert bank.steps_done() > 0
+n_compiled = getattr(bank, "compilations", 0)
+again = trainer.make_bank("mine", hidden_units=(4,), batch_size=8, stream_seed=8, n_slots=2)
+again.admit([trial_spec(grants[0], "again")])
+assert getattr(again, "compilations", 0) == n_compiled, "the same signature was compiled again"
 environment = trainer.environment()
 assert environment["trainer"] == sys.argv[2] and environment["device_kind"] == "CPU", environment
 """

@@ -73,7 +73,7 @@ class FusedBank:
         self._options: dict[str, Any] = {"statistics": statistics, "dtype": dtype, "fold": fold}
         self._bank_epoch = start_epoch
         self._steps_done = 0
-        self._programs = programs or Programs()
+        self._programs = Programs() if programs is None else programs
         self._program = self._program_for(kinds or Kinds())
         self._probe_batch = probe_of_dataset(dataset)
         self._validation = split_in_chunks(dataset, dataset.x_val, dataset.y_val)

@@ -228,6 +228,9 @@ class Programs:
     def __init__(self) -> None:
         self._by_signature: dict[Signature, Program] = {}
 
+    def __len__(self) -> int:
+        return len(self._by_signature)
+
     @property
     def n_compilations(self) -> int:
         """How many functions were compiled so far: three for a signature, and then no more."""
@@ -238,10 +241,6 @@ class Programs:
         if signature not in self._by_signature:
             self._by_signature[signature] = Program(signature)
         return self._by_signature[signature]
-
-    def forget(self) -> None:
-        """Let go of all programs, and of the memory that they take once no bank uses them."""
-        self._by_signature.clear()
 
 
 def clip_factor(norm: Tensor, clip_norm: Tensor) -> Tensor:
