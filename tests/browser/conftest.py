@@ -63,7 +63,17 @@ class Service:
         eventually(self._is_ready, what="the service is ready")
 
     def start_worker(self) -> None:
-        self._run("worker", "--url", self.url, "--data-dir", str(self.folder / "worker"), "--slots", "1")
+        self._run(
+            "worker",
+            "--url",
+            self.url,
+            "--data-dir",
+            str(self.folder / "worker"),
+            "--slots",
+            "2",
+            "--trainer",
+            "reference",
+        )
 
     def end(self) -> None:
         for process in reversed(self.processes):
