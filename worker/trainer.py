@@ -1,7 +1,7 @@
 """What the loop needs of a trainer, and the two trainers; TensorFlow is imported when the first bank is made."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -107,21 +107,61 @@ class LocalTrainer:
             if self.name == "fused":
                 from worker.training.fused.bank import FusedBank
                 from worker.training.fused.kinds import kinds_of
+                from worker.training.fused.recipe import recipe_of
 
                 kinds = kinds_of(representatives)
                 programs = self._programs_for_another()
-                return FusedBank(
+                bank = FusedBank(
                     loaded, hidden_units, batch_size, stream_seed, n_slots=n_slots, kinds=kinds, programs=programs
                 )
+                self._environment |= recipe_of(bank)
+                return bank
             from worker.training.reference import ReferenceBank
 
             return ReferenceBank(loaded, hidden_units, batch_size, stream_seed, n_slots=n_slots)
         except ImportError as error:
             raise TrainerUnavailable(f"TensorFlow cannot be loaded: {error}") from error
 
+    def replay_bank(
+        self,
+        dataset: str,
+        hyperparameters: Hyperparameters,
+        *,
+        stream_seed: int,
+        start_epoch: int,
+        recorded: Mapping[str, str],
+    ) -> Bank:
+        """A bank for one trial at its recorded place in the stream, with the recorded program if there is one.
+
+        Args:
+            dataset: Its name.
+            hyperparameters: The trial's.
+            stream_seed: Of the bank that trained it.
+            start_epoch: That bank's epoch when the trial was admitted.
+            recorded: The attempt's environment.
+        """
+        loaded = self._load(dataset)
+        shapes = (hyperparameters.hidden_units, hyperparameters.batch_size)
+        try:
+            self._prepare_once()
+            if self.name == "fused":
+                from worker.training.fused.bank import FusedBank
+                from worker.training.fused.kinds import kinds_of
+                from worker.training.fused.recipe import program_options, recipe_of
+
+                options = program_options(recorded) or {"kinds": kinds_of([hyperparameters]), "n_slots": 1}
+                bank = FusedBank(loaded, *shapes, stream_seed, start_epoch=start_epoch, **options)
+                self._environment |= recipe_of(bank)
+                return bank
+            from worker.training.reference import ReferenceBank
+
+            return ReferenceBank(loaded, *shapes, stream_seed, start_epoch=start_epoch)
+        except ImportError as error:
+            raise TrainerUnavailable(f"TensorFlow cannot be loaded: {error}") from error
+
     def environment(self) -> dict[str, str]:
-        """Versions, device and precision, for the record of an attempt."""
-        return self._environment
+        """Versions, device, precision and the fused program, for the record of an attempt."""
+        return dict(self._environment)
 
     def _programs_for_another(self) -> "Programs":
         """Programs of earlier banks, so that a signature that comes again is not compiled again."""
@@ -155,7 +195,7 @@ class LocalTrainer:
         return self._loaded
 
 
-def make_trainer(settings: WorkerSettings) -> Trainer:
+def make_trainer(settings: WorkerSettings) -> LocalTrainer:
     """The trainer of the settings.
 
     Raises:

@@ -7,7 +7,19 @@ from typing import NoReturn
 
 import typer
 
-from gradsweep.cli import demo, diagnosing, doctor, processes, starting, steering, sweeps, training, watching, workers
+from gradsweep.cli import (
+    demo,
+    diagnosing,
+    doctor,
+    processes,
+    replaying,
+    starting,
+    steering,
+    sweeps,
+    training,
+    watching,
+    workers,
+)
 from gradsweep.cli.exits import CommandError, ExitCode
 
 TRACEBACK_VARIABLE = "GRADSWEEP_TRACEBACK"
@@ -22,7 +34,8 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
-    for group in (processes, starting, sweeps, watching, diagnosing, steering, training, workers, doctor, demo):
+    groups = (processes, starting, sweeps, watching, diagnosing, steering, training, replaying, workers, doctor, demo)
+    for group in groups:
         group.register(app)
     return app
 

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -104,18 +104,22 @@ def load_same(name: str, attempt: "AttemptView", data_dir: Path) -> "Dataset":
     from worker.datasets import load_dataset
 
     dataset = load_dataset(name, data_dir)
-    if dataset.sha256 != attempt.dataset_sha256:
-        raise CommandError(
-            f"the data set {name} in {data_dir} is not the one that the trial was trained on "
-            f"({dataset.sha256[:12]}…, not {str(attempt.dataset_sha256)[:12]}…): name its folder with --data-dir"
-        )
+    require_same(f"{name} in {data_dir}", dataset.sha256, attempt)
     return dataset
 
 
-def spec_of(trial: "TrialView") -> "TrialSpec":
-    """A trial as the trainer sees it; a parameter without effect takes its default."""
-    from worker.training.contract import TrialSpec
-    from worker.training.hyperparameters import Hyperparameters
+def require_same(name: str, sha256: str, attempt: "AttemptView") -> None:
+    """Refuse another data set than the attempt's."""
+    if sha256 != attempt.dataset_sha256:
+        raise CommandError(
+            f"the data set {name} is not the one that the trial was trained on "
+            f"({sha256[:12]}…, not {str(attempt.dataset_sha256)[:12]}…): name its folder with --data-dir"
+        )
 
-    values: dict[str, Any] = {name: value for name, value in trial.parameters if value is not None}
-    return TrialSpec(key=trial.id, seed=trial.seed, hyperparameters=Hyperparameters(**values))
+
+def spec_of(trial: "TrialView") -> "TrialSpec":
+    """A trial as the trainer sees it; a parameter without effect takes its neutral value."""
+    from worker.entries import hyperparameters
+    from worker.training.contract import TrialSpec
+
+    return TrialSpec(key=trial.id, seed=trial.seed, hyperparameters=hyperparameters(trial.parameters))

@@ -74,6 +74,10 @@ def test_from_a_file_to_the_best_configuration(
     assert up.wait() == 0
     start_up()
     assert ask(capsys, "best", "latest", "-k", "2", *at) == best
+    number = f"latest/{best['best']['number']}"
+    replay = household.processes.start("replay", number, *at, "--data-dir", str(household.database.parent))
+    assert replay.wait() == 0, replay.said()
+    assert "equal (the same program)" in replay.said()
     assert record.faults() == {}
 
 

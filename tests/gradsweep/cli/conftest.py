@@ -1,13 +1,23 @@
 """Sweeps and trials as the service would show them."""
 
-from collections.abc import Callable
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 
+from gradsweep import Client
+from service.app import create_app
+from service.settings import ServiceSettings
 from service.wire.sweeps import SweepView, TrialView, WorkerView
 
+START_SECONDS = 30.0
 MOMENT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 
 SWEEP: dict[str, Any] = {
@@ -148,3 +158,28 @@ def make_trial() -> Callable[..., TrialView]:
 def worker_view() -> WorkerView:
     """A worker that trains."""
     return WorkerView.model_validate(WORKER)
+
+
+@pytest.fixture
+def url(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[str]:
+    """A service with an empty record, in a thread of this process."""
+    data = tmp_path_factory.mktemp("service")
+    shutil.copy(sqlite_template, data / "gradsweep.db")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(create_app(ServiceSettings(data_dir=data)), log_level="warning"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        deadline = time.monotonic() + START_SECONDS
+        while not server.started and time.monotonic() < deadline:
+            thread.join(0.02)
+        yield address
+        server.should_exit = True
+        thread.join(START_SECONDS)
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[Client]:
+    with Client(url) as made:
+        yield made

@@ -1,22 +1,17 @@
 """Every command that talks to a service, against the real one: what it prints, in JSON and for people."""
 
 import json
-import shutil
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
 from gradsweep import Client
 from gradsweep.cli import main
-from service.app import create_app
-from service.settings import ServiceSettings
 from service.wire.sweeps import SweepView
 
 SWEEP_FILE = """
@@ -43,34 +38,8 @@ WORKER = {
 }
 START = {"stream_seed": 1, "start_epoch": 0, "dataset_sha256": "0" * 64, "environment": {}}
 LAYER = {"layer": 1, "grad_rms_median": 0.01, "grad_norm_mean": 0.2, "update_ratio_median": 0.001, "weight_norm": 3.0}
-START_SECONDS = 30.0
 
 Run = Callable[..., str]
-
-
-@pytest.fixture
-def url(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[str]:
-    """A service with an empty record, in a thread of this process."""
-    data = tmp_path_factory.mktemp("service")
-    shutil.copy(sqlite_template, data / "gradsweep.db")
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create_app(ServiceSettings(data_dir=data)), log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        deadline = time.monotonic() + START_SECONDS
-        while not server.started and time.monotonic() < deadline:
-            thread.join(0.02)
-        yield address
-        server.should_exit = True
-        thread.join(START_SECONDS)
-
-
-@pytest.fixture
-def client(url: str) -> Iterator[Client]:
-    with Client(url) as made:
-        yield made
 
 
 @pytest.fixture

@@ -61,10 +61,10 @@ class FusedBank:
         programs: Programs | None = None,
     ) -> None:
         plan = plan_streams(len(hidden_units), n_slots, n_streams)
-        self._slots_per_tile = slots_per_tile or plan.slots_per_tile
+        self.slots_per_tile = slots_per_tile or plan.slots_per_tile
         self._n_streams = plan.n_streams
-        n_tiles = -(-(n_slots or plan.n_streams * self._slots_per_tile) // self._slots_per_tile)
-        self.n_slots = n_tiles * self._slots_per_tile
+        n_tiles = -(-(n_slots or plan.n_streams * self.slots_per_tile) // self.slots_per_tile)
+        self.n_slots = n_tiles * self.slots_per_tile
         self.stream_seed = stream_seed
         self._dataset = dataset
         self._hidden_units = tuple(hidden_units)
@@ -190,7 +190,7 @@ class FusedBank:
         sizes = network_sizes(dataset.n_features, self._hidden_units, dataset.n_classes)
         signature = Signature(
             layout=Layout(sizes, kinds),
-            n_slots=self._slots_per_tile,
+            n_slots=self.slots_per_tile,
             batch_size=self._batch_size,
             n_steps=self._n_steps,
             scale=float(np.float32(dataset.scale)),
@@ -212,10 +212,10 @@ class FusedBank:
             return tile.n_trials + len(planned.get(tile, ()))
 
         open_streams = [
-            stream for stream in self._streams() if any(n_trials(tile) < self._slots_per_tile for tile in stream)
+            stream for stream in self._streams() if any(n_trials(tile) < self.slots_per_tile for tile in stream)
         ]
         stream = min(open_streams, key=lambda tiles: sum(map(n_trials, tiles)))
-        return max((tile for tile in stream if n_trials(tile) < self._slots_per_tile), key=n_trials)
+        return max((tile for tile in stream if n_trials(tile) < self.slots_per_tile), key=n_trials)
 
     def _train(self, tile: Tile, batches: Batches) -> list[EpochRow]:
         rows = tile.train_epoch(batches)

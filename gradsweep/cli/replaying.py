@@ -1,0 +1,144 @@
+"""`replay`: a trial trained once more, alone, and every epoch compared with the stored one."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from gradsweep.cli.comparing import Difference, EpochNumbers, compare, first_unequal, is_same_program, numbers_of
+from gradsweep.cli.exits import CommandError, ExitCode
+from gradsweep.cli.options import DEFAULT_DATA_DIR, DEFAULT_URL, DataDir, Json, TokenFile, TrialReference, Url
+
+if TYPE_CHECKING:
+    from gradsweep.client import Client
+    from service.wire.sweeps import AttemptView, TrialView
+    from worker.trainer import LocalTrainer
+
+ENDED = ("completed", "pruned", "cancelled", "failed")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command("replay")(replay)
+
+
+def replay(
+    trial: TrialReference,
+    trainer: Annotated[
+        Literal["reference", "fused"] | None,
+        typer.Option("--trainer", help="By which trainer; by default the one that trained it."),
+    ] = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+    as_json: Json = False,
+) -> None:
+    """Train a finished trial again, alone, and compare every epoch with what was stored; exit 1 if it differs."""
+    from gradsweep.cli.connection import connect
+    from gradsweep.cli.naming import find_trial
+    from gradsweep.cli.output import print_json
+    from worker.errors import WorkerError
+
+    with connect(url, token_file) as client:
+        found = find_trial(client, trial)
+        dataset = client.sweep(found.sweep_id).dataset
+        stored, attempt = stored_epochs(client, found)
+    by = trainer or ("reference" if attempt.environment.get("trainer") == "reference" else "fused")
+    if not as_json:
+        typer.echo(f"Training trial {found.number} again on {dataset}: {len(stored) - 1} epochs, {by}.", err=True)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings would bury the result
+    differences: list[Difference] = []
+    try:
+        local = _trainer(by, data_dir, attempt)
+        same_program, rows = _again(local, dataset, found, attempt, len(stored) - 1)
+        steps = 0
+        for before, again in zip(stored, rows, strict=True):
+            differences.append(compare(before, again, steps_before=steps, same_program=same_program))
+            steps += again.steps
+            if not as_json:
+                typer.echo(_line(differences[-1]))
+    except WorkerError as error:
+        raise CommandError(str(error), ExitCode.FAILED) from error
+    parted = first_unequal(differences)
+    if as_json:
+        epochs = [{name: _finite(value) for name, value in asdict(each).items()} for each in differences]
+        print_json(
+            {
+                "trial": found.id,
+                "trainer": by,
+                "same_program": same_program,
+                "differs_from_epoch": parted,
+                "epochs": epochs,
+            }
+        )
+    else:
+        what = "the same program" if same_program else "another program, to its rounding"
+        typer.echo(f"equal ({what})" if parted is None else f"differs from epoch {parted} ({what})")
+    if parted is not None:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def stored_epochs(client: "Client", trial: "TrialView") -> tuple[list[EpochNumbers], "AttemptView"]:
+    """What was reported of a trial's present attempt, and that attempt.
+
+    Raises:
+        CommandError: The trial has not ended, or nothing was reported of it.
+    """
+    if trial.state not in ENDED:
+        raise CommandError(f"trial {trial.number} is {trial.state}: replay it when it has ended")
+    epochs = client.epochs(trial.id)
+    layers = client.gradients(trial.id).layers
+    attempts = {attempt.attempt: attempt for attempt in client.attempts(trial.id).attempts}
+    attempt = attempts.get(epochs.attempt)
+    if not epochs.epochs or attempt is None or attempt.stream_seed is None:
+        raise CommandError(
+            f"trial {trial.number} was never trained ({trial.state}): choose another with gradsweep trials"
+        )
+    rows = [numbers_of(row, [layer for layer in layers if layer.epoch == row.epoch]) for row in epochs.epochs]
+    return rows, attempt
+
+
+def _trainer(name: Literal["reference", "fused"], data_dir: os.PathLike[str], attempt: "AttemptView") -> "LocalTrainer":
+    from worker.settings import WorkerSettings
+    from worker.trainer import make_trainer
+
+    tf32 = attempt.environment.get("tf32") == "True"
+    return make_trainer(WorkerSettings(trainer=name, data_dir=data_dir, tf32=tf32))
+
+
+def _again(
+    trainer: "LocalTrainer", dataset: str, trial: "TrialView", attempt: "AttemptView", n_epochs: int
+) -> tuple[bool, Iterator[EpochNumbers]]:
+    """Whether this is the recorded program, and the rows that it measures, from epoch 0 on."""
+    from gradsweep.cli.training import require_same, spec_of
+
+    require_same(dataset, trainer.load(dataset).sha256, attempt)
+    spec = spec_of(trial)
+    bank = trainer.replay_bank(
+        dataset,
+        spec.hyperparameters,
+        stream_seed=attempt.stream_seed or 0,
+        start_epoch=attempt.start_epoch or 0,
+        recorded=attempt.environment,
+    )
+
+    def rows() -> Iterator[EpochNumbers]:
+        for epoch in range(n_epochs + 1):
+            (row,) = bank.train_epoch() if epoch else bank.admit([spec])
+            yield numbers_of(row, row.layers)
+
+    return is_same_program(attempt.environment, trainer.environment()), rows()
+
+
+def _line(each: Difference) -> str:
+    where = "" if each.statistic is None else f" (layer {each.statistic.replace('.', ' ')})"
+    metrics = f"train_loss {each.train_loss:.1e}  val_loss {each.val_loss:.1e}  val_accuracy {each.val_accuracy:.1e}"
+    verdict = "equal" if each.is_equal else "differs"
+    return f"epoch {each.epoch:3}  {verdict:7}  {metrics}  layers {each.statistics:.1e}{where}"
+
+
+def _finite(value: object) -> object:
+    """An infinite difference as JSON can carry it: null."""
+    return None if value == float("inf") else value
