@@ -73,8 +73,10 @@ class LocalTrainer:
 
     def __init__(self, settings: WorkerSettings) -> None:
         self.name: Literal["reference", "fused"] = settings.trainer
-        self.device = "CPU" if settings.device == "CPU" else describe_device()
-        self.default_slots = default_slots(settings.trainer, n_cores(), has_gpu=not self.device.startswith("CPU"))
+        self._threads = settings.threads or n_cores()
+        is_cpu = (settings.device or "").upper().startswith("CPU")
+        self.device = describe_cpu(self._threads) if is_cpu else describe_device(n_threads=self._threads)
+        self.default_slots = default_slots(settings.trainer, self._threads, has_gpu=not self.device.startswith("CPU"))
         self._settings = settings
         self._loaded: Dataset | None = None
         self._environment: dict[str, str] = {}
@@ -111,8 +113,16 @@ class LocalTrainer:
 
                 kinds = kinds_of(representatives)
                 programs = self._programs_for_another()
+                streams = None if self._environment["device_kind"] == "GPU" else self._threads
                 bank = FusedBank(
-                    loaded, hidden_units, batch_size, stream_seed, n_slots=n_slots, kinds=kinds, programs=programs
+                    loaded,
+                    hidden_units,
+                    batch_size,
+                    stream_seed,
+                    n_slots=n_slots,
+                    kinds=kinds,
+                    n_streams=streams,
+                    programs=programs,
                 )
                 self._environment |= recipe_of(bank)
                 return bank
@@ -180,9 +190,11 @@ class LocalTrainer:
         if self.name == "fused":
             from worker.training.fused.streams import configure_threads
 
-            configure_threads(n_cores())
+            configure_threads(self._threads)
         try:
-            environment = prepare_devices(device=self._settings.device, tf32=self._settings.tf32)
+            environment = prepare_devices(
+                device=self._settings.device, tf32=self._settings.tf32, gpu_memory_mb=self._settings.gpu_memory_mb
+            )
         except ValueError as error:
             raise TrainerUnavailable(str(error)) from error
         self._environment = {name: str(value)[:512] for name, value in environment.as_dict().items()}
@@ -222,16 +234,22 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def describe_device(driver: Path = Path("/proc/driver/nvidia/gpus")) -> str:
+def describe_cpu(n_threads: int) -> str:
+    """The CPU, in a few words."""
+    return f"CPU, {n_threads} cores"
+
+
+def describe_device(driver: Path = Path("/proc/driver/nvidia/gpus"), *, n_threads: int | None = None) -> str:
     """What this process would train on, in a few words, without loading TensorFlow.
 
     Args:
         driver: Where NVIDIA's driver on Linux lists its devices.
+        n_threads: Cores that would train, without a GPU; by default all.
     """
     gpus = [] if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1") else _nvidia_models(driver)
     if gpus:
         return f"{len(gpus)} × {gpus[0]}"[:255]
-    return f"CPU, {n_cores()} cores"
+    return describe_cpu(n_threads or n_cores())
 
 
 def _nvidia_models(folder: Path) -> list[str]:

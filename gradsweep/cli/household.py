@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -29,21 +30,18 @@ class Household:
     Args:
         data_dir: Folder of the database and the data sets; made if it is not there.
         port: To listen on; 0 takes a free one.
-        trainer: Which trainer the worker uses; None leaves it to the settings.
-        slots: Places for trials in the worker; None leaves it to the settings.
+        worker_options: What else `gradsweep worker` is started with; all else is left to the settings.
         as_json: Say where the service is as one line of JSON on stdout.
     """
 
-    def __init__(self, data_dir: Path, port: int, *, trainer: str | None, slots: int | None, as_json: bool) -> None:
+    def __init__(self, data_dir: Path, port: int, *, worker_options: Sequence[str], as_json: bool) -> None:
         self.data_dir = data_dir
         self.port = port or free_port()
         self.as_json = as_json
         self.url = f"http://{HOST}:{self.port}"
         at = ["--data-dir", str(data_dir)]
         serve = ["serve", "--host", HOST, "--port", str(self.port), *at, "--leave-with-stdin"]
-        work = ["worker", "--url", self.url, *at, "--leave-with-stdin"]
-        work += [] if trainer is None else ["--trainer", trainer]
-        work += [] if slots is None else ["--slots", str(slots)]
+        work = ["worker", "--url", self.url, *at, "--leave-with-stdin", *worker_options]
         self.service = Child("service", command(*serve), SERVICE_GRACE_SECONDS)
         self.worker = Child("worker", command(*work), WORKER_GRACE_SECONDS)
         self.supervisor = Supervisor([self.service], say=_say)

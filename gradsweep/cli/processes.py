@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 TrainerName = Literal["reference", "fused"]
 Trainer = Annotated[TrainerName | None, typer.Option("--trainer", help="Which trainer fills the bank.")]
 Slots = Annotated[int | None, typer.Option("--slots", min=1, help="How many trials the worker trains at a time.")]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="How many cores train side by side; on a CPU, by default all.")
+]
+Device = Annotated[str | None, typer.Option("--device", help="CPU, GPU or, say, GPU:1.")]
+Tf32 = Annotated[
+    bool | None, typer.Option("--tf32", help="Let GPUs multiply with 10 bits of mantissa: faster, no longer equal.")
+]
+GpuMemory = Annotated[
+    int | None, typer.Option("--gpu-memory", min=256, metavar="MB", help="Most memory to take of the GPU.")
+]
 ServiceDataDir = Annotated[
     Path | None, typer.Option("--data-dir", envvar="GRADSWEEP_DATA_DIR", help="Folder of database and data sets.")
 ]
@@ -43,6 +53,10 @@ def up(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = DEFAULT_PORT,
     trainer: Trainer = None,
     slots: Slots = None,
+    threads: Threads = None,
+    device: Device = None,
+    tf32: Tf32 = None,
+    gpu_memory: GpuMemory = None,
     leave_with_stdin: LeaveWithStdin = False,
     as_json: Json = False,
 ) -> None:
@@ -51,7 +65,9 @@ def up(
 
     if leave_with_stdin:
         end_with_stdin()
-    Household(data_dir, port, trainer=trainer, slots=slots, as_json=as_json).keep()
+    given = {"trainer": trainer, "slots": slots, "threads": threads, "device": device, "gpu-memory": gpu_memory}
+    options = [word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))]
+    Household(data_dir, port, worker_options=[*options, *["--tf32"] * bool(tf32)], as_json=as_json).keep()
 
 
 def serve(
@@ -110,6 +126,10 @@ def worker(
     ] = None,
     trainer: Trainer = None,
     slots: Slots = None,
+    threads: Threads = None,
+    device: Device = None,
+    tf32: Tf32 = None,
+    gpu_memory: GpuMemory = None,
     leave_with_stdin: LeaveWithStdin = False,
 ) -> None:
     """Start a worker: it trains what the service has to train, until it is told to end."""
@@ -119,7 +139,16 @@ def worker(
     if leave_with_stdin:
         end_with_stdin()
     settings = _settings(
-        WorkerSettings, url=url, token_file=token_file, data_dir=data_dir, trainer=trainer, slots=slots
+        WorkerSettings,
+        url=url,
+        token_file=token_file,
+        data_dir=data_dir,
+        trainer=trainer,
+        slots=slots,
+        threads=threads,
+        device=device,
+        tf32=tf32 or None,
+        gpu_memory_mb=gpu_memory,
     )
     raise typer.Exit(run_worker(settings))
 

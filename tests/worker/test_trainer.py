@@ -111,3 +111,19 @@ def test_what_a_real_trainer_measures_fits_the_wire(name, tmp_path, service):
 )
 def test_slots_follow_the_machine(trainer, cores, has_gpu, slots):
     assert default_slots(trainer, cores, has_gpu=has_gpu) == slots
+
+
+@pytest.mark.parametrize(
+    ("settings", "device", "slots"),
+    [
+        ({"device": "CPU", "threads": 3}, "CPU, 3 cores", 12),
+        ({"device": "cpu:0", "threads": 1}, "CPU, 1 cores", 4),
+        ({"device": "GPU", "threads": 3}, "1 × NVIDIA H100", 64),
+        ({}, "1 × NVIDIA H100", 64),
+    ],
+)
+def test_device_and_threads_are_chosen_by_the_settings(settings, device, slots, monkeypatch, tmp_path):
+    monkeypatch.setattr(worker.trainer, "_nvidia_models", lambda driver: ["NVIDIA H100"])
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    trainer = make_trainer(WorkerSettings(data_dir=tmp_path, **settings))
+    assert (trainer.device, trainer.default_slots) == (device, slots)

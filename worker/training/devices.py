@@ -26,7 +26,7 @@ class Environment:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def prepare_devices(*, device: str | None = None, tf32: bool = False) -> Environment:
+def prepare_devices(*, device: str | None = None, tf32: bool = False, gpu_memory_mb: int | None = None) -> Environment:
     """Make TensorFlow ready: memory as it is needed, full float32 products, one device.
 
     Call it once, before anything is computed: TensorFlow fixes its devices at the first operation.
@@ -34,6 +34,7 @@ def prepare_devices(*, device: str | None = None, tf32: bool = False) -> Environ
     Args:
         device: `CPU`, `GPU` or, say, `GPU:1`; None takes the first GPU, or the CPU where there is none.
         tf32: Allow GPUs to multiply float32 with 10 bits of mantissa. Faster, but no longer equal to a CPU.
+        gpu_memory_mb: Most memory to take of the GPU, in MB.
 
     Raises:
         ValueError: There is no such device.
@@ -42,7 +43,10 @@ def prepare_devices(*, device: str | None = None, tf32: bool = False) -> Environ
     gpus = tf.config.list_physical_devices("GPU")
     chosen = choose_device(device, gpus)
     tf.config.set_visible_devices([chosen] if chosen is not None else [], "GPU")
-    if chosen is not None:
+    if chosen is not None and gpu_memory_mb is not None:  # TensorFlow takes a limit or growth, not both
+        limited = tf.config.LogicalDeviceConfiguration(memory_limit=gpu_memory_mb)
+        tf.config.set_logical_device_configuration(chosen, [limited])
+    elif chosen is not None:
         tf.config.experimental.set_memory_growth(chosen, True)
     return describe_environment()
 

@@ -65,6 +65,14 @@ def test_a_gpu_is_the_only_one_seen_and_gives_memory_as_needed(tensorflow_calls)
     ]
 
 
+def test_a_limit_takes_the_place_of_growth(tensorflow_calls, monkeypatch):
+    set_limit = lambda gpu, limits: tensorflow_calls.append((gpu, limits[0].memory_limit))  # noqa: E731
+    monkeypatch.setattr(tf.config, "set_logical_device_configuration", set_limit)
+    prepare_devices(device="GPU:0", gpu_memory_mb=4096)
+    assert tensorflow_calls[-1] == ("first", 4096)
+    assert not any("set_memory_growth" in call for call in tensorflow_calls)
+
+
 def test_the_cpu_sees_no_gpu(tensorflow_calls):
     prepare_devices(device="CPU", tf32=True)
     assert tensorflow_calls == [("enable_tensor_float_32_execution", True), ("visible", [], "GPU")]

@@ -46,7 +46,7 @@ def plan_streams(n_hidden: int, n_slots: int | None = None, n_streams: int | Non
     (measured: 0.090 s per trial and epoch with tiles of 4, 0.100 with 8). In deep networks the small kernels and
     their moments weigh more, and two slots are better than four.
     """
-    has_gpu = bool(tf.config.list_physical_devices("GPU"))
+    has_gpu = bool(tf.config.get_visible_devices("GPU"))
     if n_streams is None:
         n_streams = 1 if has_gpu else len(os.sched_getaffinity(0))
     largest = SLOTS_PER_DEEP_TILE if n_hidden >= DEEP_LAYERS else SLOTS_PER_TILE
