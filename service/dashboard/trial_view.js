@@ -5,9 +5,10 @@ import { confirm } from "./dialog.js";
 import { element, fill, repeat } from "./dom.js";
 import { figure } from "./figure.js";
 import { searched } from "./figure_tabs.js";
-import { duration, metric, moment, number, sign, value, word } from "./words.js";
+import { duration, metric, moment, number, sign, word } from "./words.js";
 
 const LIVE = ["waiting", "running"];
+const SHOWN = 4;
 
 /** Show a trial; while it runs, look again. */
 export async function trialView(view, { id }, signal) {
@@ -118,15 +119,16 @@ function judgement(trial, diagnosis) {
     element("h2", { id: "story" }, "What its gradients did"),
     element("p", { class: "lead", style: "color: inherit" }, diagnosis.verdict ? sign(diagnosis.verdict, word(diagnosis.verdict)) : null, diagnosis.cause),
     diagnosis.evidence.length || diagnosis.early_warning.length ? element("ul", { class: "plain evidence small", style: "margin-top: 16px" },
-      diagnosis.evidence.map((one) => element("li", {}, evidence(one))),
-      diagnosis.early_warning.map((one) => element("li", { class: "soft" }, `Before the first update: ${evidence(one)}`))) : null,
+      diagnosis.evidence.slice(0, SHOWN).map((one) => element("li", {}, evidence(one))),
+      diagnosis.evidence.length > SHOWN ? element("li", { class: "soft" }, `and ${diagnosis.evidence.length - SHOWN} more of the kind`) : null,
+      diagnosis.early_warning.slice(0, 1).map((one) => element("li", { class: "soft" }, `Before the first update already: ${evidence(one)}`))) : null,
     diagnosis.measured_slope !== null ? element("p", { class: "small soft", style: "margin-top: 14px" },
       `Slope over depth, in decades per layer: ${number(diagnosis.measured_slope, 2)} while it learned, ${number(diagnosis.slope_at_initialization, 2)} at the start`
       + `${diagnosis.expected_slope === null ? "." : `, where theory expects ${number(diagnosis.expected_slope, 2)}.`} Positive: it vanishes toward the input.`) : null,
     diagnosis.remedies.length ? [
       element("h3", { style: "margin: 22px 0 10px" }, "What to try"),
       element("ul", { class: "plain small" }, diagnosis.remedies.map((remedy) => element("li", {},
-        element("code", {}, Object.entries(remedy.changes).map(([name, given]) => `${name}: ${value(given)}`).join(", ")), ` ${remedy.reason}`))),
+        element("code", {}, Object.entries(remedy.changes).map(([name, given]) => `${name}: ${given}`).join(", ")), ` ${remedy.reason}`))),
       Object.keys(diagnosis.rescue).length ? element("p", { style: "margin-top: 16px" }, element("a", { class: "button", href: at`#/new?rescue=${trial.id}` }, "Try these changes")) : null,
     ] : null,
     parts.length ? element("details", { style: "margin-top: 20px" }, element("summary", { class: "small" }, `Stability ${number(diagnosis.stability, 2)}, part by part`),
