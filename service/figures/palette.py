@@ -53,7 +53,8 @@ STATE_SYMBOLS: dict[TrialState, str] = {
 DIVERGING = [[0.0, "#2f6fbf"], [0.25, "#8fb8e3"], [0.5, "#ece8e1"], [0.75, "#e89c86"], [1.0, "#b93a2b"]]
 """Blue is below the middle, red above; the page swaps the middle for one that suits its theme."""
 
-SEQUENTIAL = [[0.0, "#c5cdf0"], [0.5, "#7d91e2"], [1.0, "#3247a8"]]
+SEQUENTIAL = [[0.0, "#d0a03c"], [0.5, "#a08a9c"], [1.0, "#5a76e2"]]
+"""From early to late, about equally strong on white and on black."""
 
 
 def verdict_word(verdict: Verdict | None) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from service.domain.points import TrialPoint
 from service.figures.axes import ParameterAxis, parameter_axis, searched
 from service.figures.frame import Figure, Trace, better_first, bounded, empty, figure
-from service.figures.palette import BEST, SEQUENTIAL
+from service.figures.palette import ACCENT, BEST
 from service.figures.sweep_figures import SweepFacts
 
 MAX_LINES = 1000
@@ -28,7 +28,7 @@ def parallel_coordinate(facts: SweepFacts) -> Figure:
     columns.append([(value - low) / ((high - low) or 1.0) for value in objectives])
     order = sorted(range(len(shown)), key=lambda index: better_first(facts.metric)(shown[index]), reverse=True)
     traces = [
-        _lines(shown, columns, part, _shade(at), 1.2)
+        _lines(shown, columns, part, ACCENT, 1.2) | {"opacity": (at + 1) / _SHADES}
         for at in range(_SHADES)
         if (part := order[at * len(order) // _SHADES : (at + 1) * len(order) // _SHADES])
     ]
@@ -37,7 +37,7 @@ def parallel_coordinate(facts: SweepFacts) -> Figure:
     marks = [mark for at, axis in enumerate(axes) for mark in _marks(axis, at)]
     marks += [_mark(n_axes - 1, 0.0, f"{low:.4g}"), _mark(n_axes - 1, 1.0, f"{high:.4g}")]
     return figure(
-        f"Parallel coordinates: the darker, the better; red is the best{note}",
+        f"Parallel coordinates: the stronger, the better; red is the best{note}",
         traces,
         xaxis={
             "tickmode": "array",
@@ -74,12 +74,7 @@ def _lines(
         trace["text"] += [f"{points[index].objective:.4g}"] * (len(columns) + 1)
     line = {"color": color, "width": width}
     hover = "trial %{customdata[1]}: %{text}<extra></extra>"
-    return trace | {"line": line, "opacity": 0.75, "hovertemplate": hover, "showlegend": False}
-
-
-def _shade(at: int) -> str:
-    colors = [stop[1] for stop in SEQUENTIAL]
-    return str(colors[at * len(colors) // _SHADES])
+    return trace | {"line": line, "hovertemplate": hover, "showlegend": False}
 
 
 def _ends(n_words: int) -> tuple[float, float]:

@@ -99,7 +99,7 @@ def _best_so_far(facts: SweepFacts) -> list[Trace]:
 
 
 def slices(facts: SweepFacts) -> Figure:
-    """The objective over each searched parameter; the darker, the later the trial."""
+    """The objective over each searched parameter; the color tells early trials from late ones."""
     shown, note = bounded(facts.points, MAX_SLICE_POINTS, facts.metric)
     names = searched(shown)[:MAX_SLICES]
     if not names:
