@@ -36,7 +36,7 @@ class Loop:
     """One worker: one lease, one workbench.
 
     Args:
-        worker: Who this is; its `datasets` are what the service may grant.
+        worker: Who this is; its `datasets` are brought up to date at each claim.
         settle_past: Delivers and hands back what an earlier process of this folder left.
         end_lease: Hands back all trials of a lease and ends it.
         remember_lease: Writes the lease down for the next process.
@@ -86,6 +86,7 @@ class Loop:
 
         self._capacity = Capacity(worker.n_slots)
         self._bench = Workbench(trainer=trainer, capacity=self._capacity, outbox=outbox, pulse=pulse, log=log)
+        self._refused_datasets: set[str] = set()  # they cannot be loaded, or are not the sweep's
         self._lease_id: str | None = None
         self._ask_again_at = clock()
         self._free_after_claim = 0
@@ -181,7 +182,7 @@ class Loop:
             return None
         self._ask_again_at = self._clock() + self._poll_seconds
         try:
-            answer = self._claims.ask(max_trials, worker=self._worker, lease_id=self._lease_id, signature=signature)
+            answer = self._claims.ask(max_trials, worker=self._who(), lease_id=self._lease_id, signature=signature)
         except LeaseEnded as error:
             self._log.warning("claim: %s", error)
             if self._lease_id is not None:
@@ -260,9 +261,13 @@ class Loop:
                 here.sha256,
                 expected_sha256,
             )
-        datasets = tuple(name for name in self._worker.datasets if name != dataset)
-        self._worker = self._worker.model_copy(update={"datasets": datasets})
+        self._refused_datasets.add(dataset)
         return None
+
+    def _who(self) -> WorkerInfo:
+        """Who this is, with the data sets that may be granted now: files may have come since the start."""
+        datasets = tuple(name for name in self._trainer.datasets() if name not in self._refused_datasets)
+        return self._worker.model_copy(update={"datasets": datasets})
 
     def _drain(self) -> None:
         """Deliver what waits and hand back the trials held; if the service is away, the next process does."""

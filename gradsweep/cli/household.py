@@ -57,6 +57,7 @@ class Household:
         self._end_on_signals(stop)
         try:
             self._migrate()
+            (self.data_dir / "datasets").mkdir(exist_ok=True)  # where the guide tells people to put their own
             self.service.start(time.monotonic())
             self._wait_until_ready(stop)
             if not stop.is_set():

@@ -164,6 +164,7 @@ class FakeTrainer:
         self.banks: list[FakeBank] = []
         self.trained: list[list[int]] = []  # per epoch, the seeds in the bank
         self.sha256 = SHA256
+        self.names = ["digits", "other"]
         self.representatives: Sequence[Hyperparameters] = ()
         self.slots_per_tile = 1  # slots are rounded up to whole tiles
         self.before_make: Callable[[int], None] = nothing
@@ -175,7 +176,7 @@ class FakeTrainer:
         )
 
     def datasets(self) -> list[str]:
-        return ["digits", "other"]
+        return list(self.names)
 
     def load(self, dataset: str) -> LoadedData:
         return LoadedData(self.sha256, (0.25, 0.75))

@@ -334,6 +334,14 @@ def test_data_of_another_hash_goes_back_and_is_offered_no_more(bench, service):
     assert bench.trainer.trained == []
 
 
+def test_data_that_came_after_the_start_are_offered_without_a_restart(bench, service):
+    service.add_trials(1, epochs=1, dataset="late")
+    bench.time.at(30, lambda: bench.trainer.names.append("late"))
+    bench.run_until_idle()
+    assert service.claims[0].worker.datasets == ("digits", "other")
+    assert service.states() == {"completed": 1}
+
+
 def test_a_lost_claim_is_asked_again_with_its_key_and_grants_nothing_twice(bench, service):
     service.add_trials(3, epochs=1)
     service.lose_answers_of["claims"] = 2
