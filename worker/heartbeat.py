@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from service.wire.leases import HeartbeatAnswer, HeartbeatRequest, Phase
 from worker.errors import LeaseEnded, RequestRefused, ServiceAway
+from worker.idle import IdleSlots
 
 EXIT_DRAINED = 0
 EXIT_STALLED = 70
@@ -19,21 +20,73 @@ Fence = tuple[str, int]
 """(trial_id, attempt): what every word about a trial carries."""
 
 
-@dataclass(slots=True)
 class Pulse:
-    """What the loop is doing. Fields are replaced whole, never changed in place: the thread reads them any time.
+    """What the loop is doing. Values are replaced whole, never changed in place: the thread reads them any time.
 
     `steps` may be called from the thread. `compiling_from` is its value when a program was last put to work: it is
-    compiling until it has made a step.
+    compiling until it has made a step. `is_yielding`: empty slots are kept empty for another signature.
+
+    Args:
+        idle: Told of every change of phase and trials held.
     """
 
-    phase: Phase = "starting"
-    lease_id: str | None = None
-    held: frozenset[Fence] = frozenset()
-    interval_seconds: float = 15.0
-    steps: Callable[[], int] = int
-    compiling_from: int | None = None
-    drain_until: float | None = None
+    def __init__(
+        self,
+        *,
+        phase: Phase = "starting",
+        lease_id: str | None = None,
+        held: frozenset[Fence] = frozenset(),
+        idle: IdleSlots | None = None,
+    ) -> None:
+        self.lease_id = lease_id
+        self.interval_seconds = 15.0
+        self.steps: Callable[[], int] = int
+        self.compiling_from: int | None = None
+        self.drain_until: float | None = None
+        self.idle = idle
+        self._phase: Phase = phase
+        self._held = held
+        self._is_yielding = False
+
+    @property
+    def phase(self) -> Phase:
+        """What goes on."""
+        return self._phase
+
+    @phase.setter
+    def phase(self, phase: Phase) -> None:
+        self._phase = phase
+        self._note_idle()
+
+    @property
+    def held(self) -> frozenset[Fence]:
+        """The trials in the bank."""
+        return self._held
+
+    @held.setter
+    def held(self, held: frozenset[Fence]) -> None:
+        self._held = held
+        self._note_idle()
+
+    @property
+    def is_yielding(self) -> bool:
+        """Whether the bank is refilled no more, because another signature waits."""
+        return self._is_yielding
+
+    @is_yielding.setter
+    def is_yielding(self, is_yielding: bool) -> None:
+        self._is_yielding = is_yielding
+        self._note_idle()
+
+    def _note_idle(self) -> None:
+        if self.idle is None:
+            return
+        if self._phase == "training":
+            self.idle.note("yielding" if self._is_yielding else "no_work", len(self._held))
+        elif self._phase == "idle":
+            self.idle.note("service_away" if self._held else "no_work", 0)
+        else:
+            self.idle.note(self._phase, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +173,12 @@ class Heartbeat:
         lease_id, sent = self._pulse.lease_id, self._pulse.held
         if lease_id is None:
             return
-        request = HeartbeatRequest(steps_done=self._pulse.steps(), phase=self._phase(), slots_filled=len(sent))
+        request = HeartbeatRequest(
+            steps_done=self._pulse.steps(),
+            phase=self._phase(),
+            slots_filled=len(sent),
+            idle_slot_seconds={} if self._pulse.idle is None else self._pulse.idle.seconds(),
+        )
         try:
             answer = self._send(lease_id, request)
         except LeaseEnded:

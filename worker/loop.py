@@ -91,7 +91,6 @@ class Loop:
         self._ask_again_at = clock()
         self._free_after_claim = 0
         self._epochs_unshared = 0  # since trials of any signature were last asked for
-        self._is_yielding = False
 
     def run(self) -> int:
         """Work until told to stop; returns the process's exit code."""
@@ -134,19 +133,19 @@ class Loop:
     def _begin(self) -> None:
         """Claim trials of any signature for an empty bank; with none, wait."""
         self._pulse.phase = "idle"
-        self._is_yielding, self._epochs_unshared = False, 0
+        self._pulse.is_yielding, self._epochs_unshared = False, 0
         if not self._fill(self._capacity.next_claim, None):
             self._wait(max(self._ask_again_at - self._clock(), self._backoff.wait_seconds, 0.0))
 
     def _refill(self) -> None:
         """Claim trials of the bank's signature for its free slots; if none wait, train on with the slots empty."""
         bench = self._bench
-        if self._is_yielding or bench.free_slots == 0 or self._capacity.is_careful(bench.signature):
+        if self._pulse.is_yielding or bench.free_slots == 0 or self._capacity.is_careful(bench.signature):
             return
         if self._epochs_unshared >= self._fairness_epochs:
             self._share()
         is_time = self._clock() >= self._ask_again_at or bench.free_slots > self._free_after_claim
-        if self._is_yielding or bench.free_slots == 0 or not is_time:
+        if self._pulse.is_yielding or bench.free_slots == 0 or not is_time:
             return
         self._fill(bench.free_slots, bench.signature)
 
@@ -229,7 +228,7 @@ class Loop:
         bench = self._bench
         if bench.n_held > 0 and granted.signature != bench.signature:
             self._log.info("trials of another signature wait: this bank is refilled no more")
-            self._is_yielding = True
+            self._pulse.is_yielding = True
             bench.release(granted.trials)
             return
         is_refill = bench.n_held > 0

@@ -17,6 +17,7 @@ from worker.client import Backoff, ServiceClient
 from worker.errors import SpoolFolderInUse, TrainerUnavailable
 from worker.folder import WorkerFolder
 from worker.heartbeat import Heartbeat, Pulse
+from worker.idle import IdleSlots
 from worker.loop import EXIT_REFUSED, Loop
 from worker.outbox import Outbox
 from worker.recovery import settle_past
@@ -102,7 +103,8 @@ def assemble(
     log: logging.Logger,
 ) -> Worker:
     """Put the parts together; nothing runs yet."""
-    pulse = Pulse()
+    n_slots = settings.slots or trainer.default_slots
+    pulse = Pulse(idle=IdleSlots(n_slots, around.clock))
     backoff = Backoff(around.clock, around.chance)
     spool = Spool(folder.spool_path, settings.spool_max_mb * 1_000_000)
 
@@ -157,7 +159,7 @@ def assemble(
             version=version("gradsweep"),
             trainer=trainer.name,
             device=trainer.device,
-            n_slots=settings.slots or trainer.default_slots,
+            n_slots=n_slots,
             datasets=tuple(trainer.datasets()),
         ),
         claims=Claims(

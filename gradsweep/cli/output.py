@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gradsweep.cli.checks import Finding
-from gradsweep.cli.wording import number, parameter, searched_names, trial_fate
+from gradsweep.cli.wording import idleness, number, parameter, searched_names, trial_fate
 from service.wire.sweeps import SweepSummary, SweepView, TrialView, WorkerView
 
 STATUS_STYLES = {"OK": "green", "WARN": "yellow", "FAIL": "bold red"}
@@ -104,6 +104,7 @@ def print_workers(workers: Sequence[WorkerView]) -> None:
             worker.host,
             "quarantined" if worker.is_quarantined else worker.phase if worker.is_alive else "gone",
             f"{worker.slots_filled}/{worker.n_slots}",
+            idleness(worker.idle_slot_seconds),
             worker.device,
             worker.trainer,
             worker.version,
@@ -112,5 +113,5 @@ def print_workers(workers: Sequence[WorkerView]) -> None:
         )
         for worker in workers
     ]
-    columns = ("host", "phase", "slots", "device", "trainer", "version", "last seen (UTC)", "id")
+    columns = ("host", "phase", "slots", "idle slot-time", "device", "trainer", "version", "last seen (UTC)", "id")
     console().print(table(None, columns, rows))

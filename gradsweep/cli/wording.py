@@ -1,5 +1,6 @@
 """How values are put into words: numbers, durations, parameters, the fate of a trial."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from service.wire.sweeps import SweepView, TrialView
@@ -24,6 +25,12 @@ def duration(seconds: float | None) -> str:
         return f"{minutes} min {rest} s"
     hours, rest = divmod(whole, SECONDS_PER_HOUR)
     return f"{hours} h {rest // SECONDS_PER_MINUTE} min"
+
+
+def idleness(slot_seconds: Mapping[str, float]) -> str:
+    """How long slots stood idle and why, the longest first."""
+    longest_first = sorted(slot_seconds.items(), key=lambda each: -each[1])
+    return ", ".join(f"{cause.replace('_', ' ')} {duration(seconds)}" for cause, seconds in longest_first)
 
 
 def parameter(value: Any) -> str:

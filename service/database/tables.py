@@ -133,6 +133,7 @@ workers = Table(
     Column("phase_since_ms", BigInteger, nullable=False),
     Column("slots_filled", Integer, nullable=False, server_default=text("0")),
     Column("steps_done", BigInteger, nullable=False, server_default=text("0")),
+    Column("idle_slot_seconds", JSON(none_as_null=True)),
     Column("failures_in_a_row", Integer, nullable=False, server_default=text("0")),
     Column("quarantined_at_ms", BigInteger),
     Column("first_seen_ms", BigInteger, nullable=False),

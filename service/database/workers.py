@@ -1,6 +1,6 @@
 """The workers table: who claims, what they do, how often they failed in a row."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, case, select, update
@@ -21,7 +21,14 @@ def see_claiming_worker(connection: Connection, info: WorkerInfo, now_ms: int) -
 
 
 def see_working_worker(
-    connection: Connection, worker_id: str, *, phase: str, slots_filled: int, steps_done: int, now_ms: int
+    connection: Connection,
+    worker_id: str,
+    *,
+    phase: str,
+    slots_filled: int,
+    steps_done: int,
+    idle_slot_seconds: Mapping[str, float],
+    now_ms: int,
 ) -> None:
     """Record what a worker's heartbeat says."""
     connection.execute(
@@ -32,6 +39,7 @@ def see_working_worker(
             phase=phase,
             slots_filled=slots_filled,
             steps_done=steps_done,
+            idle_slot_seconds=dict(idle_slot_seconds),
             last_seen_ms=now_ms,
         )
     )

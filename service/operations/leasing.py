@@ -37,6 +37,7 @@ def heartbeat(database: Database, lease_id: str, request: HeartbeatRequest, sett
             phase=request.phase,
             slots_filled=request.slots_filled,
             steps_done=request.steps_done,
+            idle_slot_seconds=request.idle_slot_seconds,
             now_ms=now_ms,
         )
         return HeartbeatAnswer(

@@ -211,6 +211,7 @@ def worker_view(row: Row[Any], *, alive_since_ms: int) -> WorkerView:
         columns
         | {
             "phase_since": moment(row.phase_since_ms),
+            "idle_slot_seconds": row.idle_slot_seconds or {},
             "is_alive": row.last_seen_ms >= alive_since_ms,
             "is_quarantined": row.quarantined_at_ms is not None,
             "first_seen": moment(row.first_seen_ms),

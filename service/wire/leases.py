@@ -228,11 +228,17 @@ class ReportAnswer(Answer):
 
 
 class HeartbeatRequest(Request):
-    """Renew the lease; `steps_done` rises while the worker makes progress."""
+    """Renew the lease; `steps_done` rises while the worker makes progress.
+
+    `idle_slot_seconds`: how long slots stood idle since the worker's process began, summed over slots, by cause.
+    """
 
     steps_done: Count
     phase: Phase
     slots_filled: Count = 0
+    idle_slot_seconds: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")], Seconds], Field(max_length=32)
+    ] = {}
 
 
 class HeartbeatAnswer(Answer):

@@ -334,6 +334,9 @@ class WorkerView(Answer):
     phase: str
     phase_since: AwareDatetime
     steps_done: int
+    idle_slot_seconds: Annotated[
+        dict[str, float], Field(description="How long slots stood idle since the process began, by cause.")
+    ] = {}
     failures_in_a_row: int
     is_alive: Annotated[bool, Field(description="Whether it was heard of within one lease period.")]
     is_quarantined: bool

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gradsweep.cli.wording import duration, number, parameter, searched_names
+from gradsweep.cli.wording import duration, idleness, number, parameter, searched_names
 from service.wire.sweeps import SweepView
 
 
@@ -45,3 +45,8 @@ def test_what_is_searched_is_named(make_sweep: Callable[..., SweepView]) -> None
 def test_a_searched_shape_is_named_once(make_sweep: Callable[..., SweepView]) -> None:
     parameters = {"depth": {"values": [1, 2]}, "dropout": {"value": 0.1}, "width": {"min": 8, "max": 64}}
     assert searched_names(make_sweep(resolved={"parameters": parameters})) == ["hidden_units"]
+
+
+def test_idle_time_is_told_with_its_causes_the_longest_first() -> None:
+    assert idleness({"compiling": 12.2, "no_work": 200.0}) == "no work 3 min 20 s, compiling 12 s"
+    assert idleness({}) == ""

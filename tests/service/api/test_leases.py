@@ -53,6 +53,10 @@ def test_a_worker_is_listed(client, submit, worker, clock):
     worker.claim(2)
     view = client.get("/v1/workers").json()["workers"][0]
     assert (view["id"], view["n_trials"], view["is_alive"], view["is_quarantined"]) == ("wrk_1", 2, True, False)
+    assert view["idle_slot_seconds"] == {}
+    beat = {"steps_done": 5, "phase": "training", "slots_filled": 2, "idle_slot_seconds": {"no_work": 1.5}}
+    client.post(f"/v1/leases/{worker.lease_id}:heartbeat", json=beat).raise_for_status()
+    assert client.get("/v1/workers").json()["workers"][0]["idle_slot_seconds"] == {"no_work": 1.5}
     clock.advance_seconds(61)
     assert not client.get("/v1/workers").json()["workers"][0]["is_alive"]
 

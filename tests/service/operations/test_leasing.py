@@ -60,10 +60,12 @@ def test_a_heartbeat_shows_what_the_worker_does(
     since = {}
     for second, phase in enumerate(("compiling", "compiling", "training")):
         clock.advance_seconds(1)
-        request = HeartbeatRequest(steps_done=second, phase=phase, slots_filled=3)
+        idle = {"compiling": 2.5 * second}
+        request = HeartbeatRequest(steps_done=second, phase=phase, slots_filled=3, idle_slot_seconds=idle)
         heartbeat(database, worker.lease_id, request, lease_settings)
         with database.read() as connection:
             row = connection.execute(select(workers)).one()
+        assert row.idle_slot_seconds == idle
         since[second] = (row.phase, clock.time_ms - row.phase_since_ms, row.steps_done, row.slots_filled)
     assert since == {0: ("compiling", 0, 0, 3), 1: ("compiling", 1000, 1, 3), 2: ("training", 0, 2, 3)}
 
