@@ -9,6 +9,7 @@ from gradsweep.cli.exits import CommandError, ExitCode
 
 if TYPE_CHECKING:
     from gradsweep.client import ApiError, Client
+    from service.wire.sweeps import ErrorEntry
 
 SERVER_ERROR = 500
 UNAVAILABLE = 503
@@ -39,8 +40,14 @@ def connect(url: str, token_file: Path | None = None, *, timeout_seconds: float 
 
 def in_one_line(error: "ApiError") -> str:
     """What the service said, with every place in the request that it named, each once."""
-    places = [f"{problem.pointer}: {problem.message}" for problem in error.problems]
-    return "; ".join([error.detail, *(place for place in places if place not in error.detail)])
+    places = [f"{each.pointer}: {each.message}" for each in error.problems if not _is_told(each, error.detail)]
+    return "; ".join([error.detail, *places])
+
+
+def _is_told(problem: "ErrorEntry", detail: str) -> bool:
+    """Whether the detail says it all: a pointer into the body helps to find the line, other places are plain."""
+    place = f"{problem.pointer}: {problem.message}" if problem.pointer.startswith("/") else problem.message
+    return place in detail
 
 
 def _exit_code(status: int) -> ExitCode:

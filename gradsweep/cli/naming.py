@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import islice
+from shlex import quote
 from typing import TypeVar
 
 from gradsweep.cli.exits import CommandError
@@ -40,7 +41,7 @@ def find_trial(client: Client, reference: str) -> TrialView:
     sweep = find_sweep(client, sweep_reference)
     trials = client.trials(sweep.id, filter=f"number = {int(number)}", page_size=1).trials
     if not trials:
-        raise CommandError(f"{sweep.name} has no trial {number}: gradsweep trials {sweep.name} lists them")
+        raise CommandError(f"{sweep.name} has no trial {number}: gradsweep trials {quote(sweep.name)} lists them")
     return trials[0]
 
 

@@ -155,6 +155,8 @@ def worker(
 
 def migrate(data_dir: ServiceDataDir = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
     """Bring the database to this version's schema; an SQLite file is copied before it changes."""
+    from sqlalchemy.exc import DatabaseError
+
     from gradsweep.cli.output import print_json
     from service.database import migrate as migrations
     from service.database.lock import only_service
@@ -171,6 +173,8 @@ def migrate(data_dir: ServiceDataDir = None, database_url: DatabaseUrl = None, a
             after = migrations.current(settings.url)
     except ServiceError as error:
         raise _refusal(error) from error
+    except DatabaseError as error:
+        raise CommandError(f"the database cannot be migrated ({error.orig}): nothing was changed") from error
     except OSError as error:
         raise CommandError(f"{settings.data_dir} cannot be written ({error.strerror}): choose --data-dir") from error
     if as_json:

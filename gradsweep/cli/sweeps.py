@@ -4,6 +4,7 @@ import sys
 import uuid
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -64,7 +65,7 @@ def submit(
             raise CommandError(f"{file}: {error}") from error
         raise
     if not as_json:
-        typer.echo(f"Next: gradsweep watch {sweep.name}", err=True)
+        typer.echo(f"Next: gradsweep watch {quote(sweep.name)}", err=True)
 
 
 def read_sweep_file(file: Path) -> str:
@@ -79,11 +80,13 @@ def read_sweep_file(file: Path) -> str:
 
 def _print_plan(file: Path, plan: "PlanView") -> None:
     from gradsweep.cli.output import console, table
+    from gradsweep.cli.wording import parameter
 
     for warning in plan.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    rows = [(name.replace("_", " "), str(value)) for name, value in plan.plan.items()]
-    console().print(table(f"{file} can run. The plan:", ("", ""), rows))
+    typer.echo(f"{file} can run. The plan:")
+    rows = [(name.replace("_", " "), parameter(value)) for name, value in plan.plan.items()]
+    console().print(table(None, ("", ""), rows))
 
 
 def list_sweeps(
@@ -157,7 +160,7 @@ def best(
     elif ranked.trials:
         print_trials(ranked.trials, found)
         first = ranked.trials[0].number
-        typer.echo(f"Next: gradsweep train {found.name}/{first} -o model.keras", err=True)
+        typer.echo(f"Next: gradsweep train {quote(f'{found.name}/{first}')} -o model.keras", err=True)
     else:
         typer.echo(f"{found.name} has no completed trial yet ({found.summary}).", err=True)
 

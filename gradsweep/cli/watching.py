@@ -1,5 +1,6 @@
 """`watch`: live progress of a sweep. Ctrl-C detaches; the sweep goes on."""
 
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -51,7 +52,7 @@ def watch_to_end(
         with make_screen(console(), as_json=as_json) as screen:
             ended = Follower(client, sweep.id, screen, give_up_seconds=give_up_seconds).follow()
     except KeyboardInterrupt:
-        typer.echo(f"Detached; the sweep goes on. Come back with: gradsweep watch {sweep.name}", err=True)
+        typer.echo(f"Detached; the sweep goes on. Come back with: gradsweep watch {quote(sweep.name)}", err=True)
         return ExitCode.DETACHED
     if not as_json:
         typer.echo(next_step(ended), err=True)
@@ -60,6 +61,7 @@ def watch_to_end(
 
 def next_step(sweep: "SweepView") -> str:
     """What to type next, for a sweep that has ended or paused itself."""
+    name = quote(sweep.name)
     if sweep.state == "paused":
-        return f"{sweep.name} is paused: gradsweep trials {sweep.name} --filter 'state = failed' shows why; then resume"
-    return f"{sweep.name}: {sweep.summary}. Next: gradsweep best {sweep.name}"
+        return f"{sweep.name} is paused: gradsweep trials {name} --filter 'state = failed' shows why; then resume"
+    return f"{sweep.name}: {sweep.summary}. Next: gradsweep best {name}"

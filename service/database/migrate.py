@@ -25,11 +25,15 @@ def upgrade(url: str | URL, revision: str = "head") -> Path | None:
 
     Returns:
         The copy that was made of an SQLite file before it was changed; None if there was nothing to keep.
+
+    Raises:
+        SchemaMismatch: The database was made by a newer gradsweep; nothing was changed.
     """
     database = Database(url, pool_size=1)
     try:
         with database.read() as connection:
             before = _revision(connection)
+        _refuse_the_future(before)
         if before == (head() if revision == "head" else revision):
             return None
         copy = None if before is None else backup_sqlite(url)
@@ -79,11 +83,7 @@ def check_schema(database: Database) -> None:
         found = _revision(connection)
     if found == wanted:
         return
-    known = {script.revision for script in ScriptDirectory.from_config(_configuration()).walk_revisions()}
-    if found is not None and found not in known:
-        raise SchemaMismatch(
-            f"the database is at schema {found}, made by a newer gradsweep; this one knows {wanted}: upgrade gradsweep"
-        )
+    _refuse_the_future(found)
     raise SchemaMismatch(
         f"the database is at schema {found or 'none'} and this gradsweep needs {wanted}: run `gradsweep migrate`"
     )
@@ -131,6 +131,15 @@ def _free_path(path: Path) -> Path:
     while candidate.exists():
         candidate, number = path.with_name(f"{path.name}-{number}"), number + 1
     return candidate
+
+
+def _refuse_the_future(found: str | None) -> None:
+    """Raise SchemaMismatch for a revision that this version has never heard of."""
+    known = {script.revision for script in ScriptDirectory.from_config(_configuration()).walk_revisions()}
+    if found is not None and found not in known:
+        raise SchemaMismatch(
+            f"the database is at schema {found}, made by a newer gradsweep; this one knows {head()}: upgrade gradsweep"
+        )
 
 
 def _revision(connection: Connection) -> str | None:

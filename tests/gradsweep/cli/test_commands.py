@@ -95,8 +95,17 @@ def test_submit_answers_in_json(gradsweep: Run, file: Path) -> None:
     assert json.loads(gradsweep("submit", str(file), "--json"))["state"] == "queued"
 
 
+def test_the_next_command_can_be_pasted_whatever_the_name(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "sweep.yaml"
+    path.write_text(SWEEP_FILE.replace("name: first", "name: two words"))
+    assert main.run(["submit", str(path), "--url", url]) == 0
+    assert capsys.readouterr().err == "Next: gradsweep watch 'two words'\n"
+
+
 def test_validate_writes_nothing(gradsweep: Run, file: Path, client: Client) -> None:
-    assert "The plan" in gradsweep("submit", str(file), "--validate")
+    assert gradsweep("submit", str(file), "--validate").startswith(f"{file} can run. The plan:\n")
     assert json.loads(gradsweep("submit", str(file), "--validate", "--json"))["plan"]["trials"] == 3
     assert client.sweeps().sweeps == ()
 

@@ -16,6 +16,11 @@ def test_a_place_that_the_detail_names_is_not_named_again() -> None:
     assert in_one_line(ApiError(422, "invalid_sweep", "/run_cap: must be at least 1", (PLACE,))).count("/run_cap") == 1
 
 
+def test_what_the_detail_says_of_the_query_is_not_said_again() -> None:
+    error = ApiError(400, "x", "The filter is bad: at 3.", (ErrorEntry(pointer="query/filter", message="at 3"),))
+    assert in_one_line(error) == "The filter is bad: at 3."
+
+
 def test_places_that_the_detail_does_not_name_are_added() -> None:
     error = ApiError(422, "invalid_sweep", "The sweep cannot run.", (PLACE,))
     assert in_one_line(error) == "The sweep cannot run.; /run_cap: must be at least 1"

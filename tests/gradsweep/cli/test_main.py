@@ -79,3 +79,12 @@ def test_init_writes_a_file_once(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "--force" in capsys.readouterr().err
     assert main.run(["init", str(file), "--name", "other", "--force"]) == ExitCode.OK
     assert "name: other" in file.read_text()
+
+
+def test_a_file_that_is_no_database_is_named_and_not_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gradsweep.db").write_bytes(b"text" * 2000)
+    assert main.run(["migrate", "--data-dir", str(tmp_path)]) == 2
+    assert "file is not a database" in capsys.readouterr().err
+    assert (tmp_path / "gradsweep.db").read_bytes() == b"text" * 2000

@@ -101,13 +101,16 @@ def test_check_refuses_an_empty_database_and_names_the_command(empty_url: URL, o
         migrate.check_schema(open_database(empty_url))
 
 
-def test_check_refuses_a_schema_of_the_future(empty_url: URL, open_database: Open) -> None:
+def test_a_schema_of_the_future_is_refused_and_left_as_it_is(empty_url: URL, open_database: Open) -> None:
     migrate.upgrade(empty_url)
     database = open_database(empty_url)
     with database.write() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(SchemaMismatch, match="upgrade gradsweep"):
         migrate.check_schema(database)
+    with pytest.raises(SchemaMismatch, match="upgrade gradsweep"):
+        migrate.upgrade(empty_url)
+    assert migrate.current(empty_url) == "9999"
 
 
 def _keys(path: Path | None) -> list[Any]:
