@@ -2,7 +2,7 @@
 
 A row of the step record holds loss, rows predicted right, K norms and L shares of zeros, each for S slots.
 The K norms, in this order: L kernel gradients, L bias gradients, the rest of the gradient (scales, offsets,
-projections), L kernel updates, L kernels after the update.
+projections) where there is one, L kernel updates, L kernels after the update.
 """
 
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ class Probe(NamedTuple):
 
     Attributes:
         loss, correct: Training loss and rows predicted right, (S,).
-        norms: Of the gradient, (S, 2L + 1).
+        norms: Of the gradient, the first of the K.
         zero_shares: As in `zero_shares`, (S, L).
         activations, deltas: φ(z), the logits last, and ∂L/∂z of every layer, (S, rows, n_out).
     """
@@ -41,13 +41,19 @@ class Probe(NamedTuple):
 
 
 def n_gradient_norms(layout: Layout) -> int:
-    """How many norms make the gradient: kernels, biases, the rest."""
-    return 2 * layout.n_layers + 1
+    """How many norms make the gradient: kernels, biases, the rest if there is one."""
+    return 2 * layout.n_layers + int(has_rest(layout))
+
+
+def has_rest(layout: Layout) -> bool:
+    """Whether anything but kernels and biases is trained."""
+    start, end = layout.rest_of_gradient
+    return end > start
 
 
 def n_norms(layout: Layout) -> int:
     """K."""
-    return 4 * layout.n_layers + 1
+    return n_gradient_norms(layout) + 2 * layout.n_layers
 
 
 def n_rows(layout: Layout) -> int:
@@ -56,12 +62,11 @@ def n_rows(layout: Layout) -> int:
 
 
 def gradient_quantities(layout: Layout, gradient: Gradient) -> list[Quantity]:
-    """The first 2L + 1 norms."""
+    """The first norms: of all that the gradient is made of, and of nothing else."""
     first, rest = gradient
     biases = [Quantity([_part(rest, layout, f"bias{k}")]) for k in layout.layers]
-    start, end = layout.rest_of_gradient
-    others = Quantity([rest[:, start:end] if end > start else ops.zeros_like(rest[:, :1])])
-    return [*_kernels(layout, first, rest), *biases, others]
+    others = [Quantity([rest[:, slice(*layout.rest_of_gradient)]])] if has_rest(layout) else []
+    return [*_kernels(layout, first, rest), *biases, *others]
 
 
 def weight_quantities(layout: Layout, first_kernel: Tensor, rest: Tensor) -> list[Quantity]:
@@ -112,15 +117,16 @@ def steps_of(layout: Layout, record: Array, norms_before: Array, slot: int) -> S
     rows = record[:, :, slot]
     missing = np.full((len(rows), n_rows(layout) - rows.shape[1]), np.nan)
     rows = np.concatenate([rows, missing], axis=1).astype(np.float64)
-    n, norms, zeros = layout.n_layers, rows[:, 2 : 2 + n_norms(layout)], rows[:, 2 + n_norms(layout) :]
+    n, g = layout.n_layers, n_gradient_norms(layout)
+    norms, zeros = rows[:, 2 : 2 + n_norms(layout)], rows[:, 2 + n_norms(layout) :]
     return StepRecord(
         loss=rows[:, 0],
         correct=rows[:, 1],
-        global_norm=np.sqrt(np.square(norms[:, : n_gradient_norms(layout)]).sum(axis=1)),
+        global_norm=np.sqrt(np.square(norms[:, :g]).sum(axis=1)),
         kernel_grad_norm=norms[:, :n],
         bias_grad_norm=norms[:, n : 2 * n],
-        update_norm=norms[:, 2 * n + 1 : 3 * n + 1],
-        weight_norm=np.concatenate([norms_before[slot : slot + 1, -n:], norms[:, 3 * n + 1 :]]),
+        update_norm=norms[:, g : g + n],
+        weight_norm=np.concatenate([norms_before[slot : slot + 1, -n:], norms[:, g + n :]]),
         zero_fraction=zeros,
     )
 

@@ -13,6 +13,7 @@ TRIALS = {
     "layer": {"normalization": "layer", "activation": "sigmoid", "class_weight": "balanced"},
 }
 EPOCHS = 2
+N_OUT = (16, 16, 8, 3)  # of the layers that `make_bank` makes
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +59,14 @@ def assert_close(ours, theirs):
 def test_test_metrics_equal_those_of_the_reference(key, both):
     ours, theirs = (asdict(rows[key, "test"]) for rows in both)
     assert ours == pytest.approx(theirs, rel=2e-4)
+
+
+def test_the_global_norm_is_that_of_all_gradients_where_nothing_but_kernels_and_biases_is_trained(
+    trial, make_bank, short_dataset
+):
+    bank = make_bank(short_dataset, n_slots=1, n_streams=1, slots_per_tile=1)
+    probe, *trained = [*bank.admit([trial("alone")]), *bank.train_epoch()]
+    biases = [layer.bias_grad_rms_median**2 * n_out for layer, n_out in zip(probe.layers, N_OUT, strict=True)]
+    kernels = [layer.grad_norm_mean**2 for layer in probe.layers]
+    assert probe.global_norm_mean == pytest.approx((sum(kernels) + sum(biases)) ** 0.5, rel=1e-5)
+    assert [row.nonfinite for row in (probe, *trained)] == [0, 0]
