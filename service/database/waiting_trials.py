@@ -63,11 +63,11 @@ def sweeps_trying(connection: Connection, among: Sequence[Sweep], signature: str
 
 
 def waiting_trials(
-    connection: Connection, sweep_ids: Collection[str], signature: str, now_ms: int, limit: int
+    connection: Connection, sweep_ids: Sequence[str], signature: str, now_ms: int, limit: int
 ) -> list[Candidate]:
-    """Claimable trials of locked sweeps, oldest first, at most `limit` of each sweep."""
-    found: list[tuple[int, str, int, Candidate]] = []
-    for sweep_id in sweep_ids:
+    """Claimable trials of these sweeps, oldest first, ties in the order of the sweeps; at most `limit` of each."""
+    found: list[tuple[int, int, int, Candidate]] = []
+    for place, sweep_id in enumerate(sweep_ids):
         statement = (
             select(trials.c.id, trials.c.batch_limit, trials.c.created_at_ms, trials.c.number)
             .where(
@@ -81,8 +81,18 @@ def waiting_trials(
         )
         for row in connection.execute(statement):
             candidate = Candidate(row.id, sweep_id, row.batch_limit)
-            found.append((row.created_at_ms, sweep_id, row.number, candidate))
+            found.append((row.created_at_ms, place, row.number, candidate))
     return [candidate for *_age, candidate in sorted(found, key=lambda one: one[:3])]
+
+
+def last_proposed_ms(connection: Connection, sweep_ids: Collection[str]) -> dict[str, int]:
+    """When each sweep's newest trial was made; sweeps without trials are left out."""
+    statement = (
+        select(trials.c.sweep_id, trials.c.created_at_ms)
+        .join(sweeps, sweeps.c.id == trials.c.sweep_id)
+        .where(trials.c.sweep_id.in_(sweep_ids), trials.c.number == sweeps.c.n_trials - 1)
+    )
+    return dict(connection.execute(statement).all())
 
 
 def count_active(connection: Connection, sweep_ids: Collection[str]) -> dict[str, dict[TrialState, int]]:

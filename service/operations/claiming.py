@@ -17,6 +17,7 @@ from service.database.sweeps import append_events, lock_sweeps, unended_sweeps
 from service.database.trials import parameters_from_row
 from service.database.waiting_trials import (
     count_active,
+    last_proposed_ms,
     oldest_waiting,
     sweeps_trying,
     sweeps_with_waiting,
@@ -130,7 +131,7 @@ def _look(connection: Connection, request: ClaimRequest, now_ms: int) -> tuple[i
 
     Which signature a proposal will have is the search's business. So the sweeps that tried this signature lately, or
     nothing yet, share what is missing; where none of them has room, or no signature is known, one sweep proposes all
-    of it, the one with the fewest trials waiting or running.
+    of it, the one with the fewest trials waiting or running, and of several such the one whose turn was longest ago.
     """
     signature = request.signature or oldest_waiting(connection, request.worker.datasets, now_ms)
     sweeps = [
@@ -149,7 +150,8 @@ def _look(connection: Connection, request: ClaimRequest, now_ms: int) -> tuple[i
     shares = share_proposals({sweep_id: n for sweep_id, n in room.items() if sweep_id in likely}, active, n_missing)
     with_room = [sweep_id for sweep_id in ids if room[sweep_id]]
     if not shares and with_room:
-        chosen = min(with_room, key=active.__getitem__)
+        last_ms = last_proposed_ms(connection, with_room)
+        chosen = min(with_room, key=lambda sweep_id: (active[sweep_id], last_ms.get(sweep_id, 0)))
         shares = {chosen: min(room[chosen], n_missing)}
     return n_waiting, shares
 

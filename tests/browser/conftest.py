@@ -118,9 +118,9 @@ def serve(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Ca
     return run
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of this process."""
+    """One Chromium for the tests of a file; its event loop must not outlive them in this process."""
     if not CHROMIUM.exists():
         pytest.fail(f"{CHROMIUM} is missing; as root: apt-get install -y chromium")
     expect.set_options(timeout=PATIENCE_MS)

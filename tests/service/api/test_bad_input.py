@@ -302,7 +302,7 @@ def test_packed_bodies(lasting_client, path, encoding, body, status):
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
+        ("GET", "/nowhere", 404),
         ("GET", "/v1", 404),
         ("GET", "/v2/sweeps", 404),
         ("PUT", "/v1/sweeps", 405),

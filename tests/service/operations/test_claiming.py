@@ -13,6 +13,7 @@ from service.wire.leases import ClaimAnswer
 
 Submit = Callable[..., Any]
 NewWorker = Callable[..., Any]
+RATE = {"learning_rate": {"distribution": "log_uniform_values", "min": 1e-5, "max": 1.0}}
 
 
 def _set_trial(database: Database, trial_id: str, **values: Any) -> None:
@@ -160,6 +161,19 @@ def test_the_signature_asked_for(worker: Any, submit: Submit, database: Database
     worker.lease_id = None
     assert worker.claim(8, signature="other") == [(fences[1][0], 2)]
     assert worker.claim(8, signature="another") == []
+
+
+def test_sweeps_of_different_shapes_take_turns_when_the_bank_empties(
+    worker: Any, submit: Submit, speak: Any, clock: Any
+) -> None:
+    numbers = {submit(parameters=RATE | {"hidden_units": {"value": [n]}}).id: n for n in (8, 16)}
+    turns = []
+    for _ in range(4):
+        answer = worker.send(worker.request(4))
+        turns.append({numbers[grant.sweep_id] for grant in answer.grants})
+        worker.report(*(speak["final"]((grant.trial_id, grant.attempt)) for grant in answer.grants))
+        clock.advance_seconds(1)
+    assert turns == [{8}, {16}, {8}, {16}]
 
 
 def test_sweeps_share_fairly(worker: Any, submit: Submit) -> None:

@@ -132,7 +132,7 @@ def test_a_restarted_service_extends_first(
 def test_a_punctual_tick_extends_nothing(worker: Any, submit: Submit, clock: Any, reaper: Reaper) -> None:
     submit()
     worker.claim(1)
-    clock.advance_seconds(10)
+    clock.advance_seconds(9)
     assert reaper.tick().n_extended == 0
 
 
