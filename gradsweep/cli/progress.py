@@ -24,7 +24,7 @@ LINE_SECONDS = 5.0
 LINE_WIDTH = 100
 WAITING = {
     "no_worker": "waiting for a worker: start one with gradsweep worker",
-    "dataset": "waiting for a worker that has the data set",
+    "dataset": "no worker has datasets/{dataset}.npz in its data folder",
     "compiling": "compiling",
 }
 STATE_STYLES = {
@@ -183,7 +183,9 @@ def _bar(done: int, total: int | None) -> tuple[RenderableType, str]:
 def state_words(sweep: SweepView) -> str:
     """The state, with its reason, and what it waits for if somebody could do something about that."""
     words = sweep.state if sweep.state_reason is None else f"{sweep.state} ({sweep.state_reason.replace('_', ' ')})"
-    return f"{words}, {WAITING[sweep.waiting_for]}" if sweep.waiting_for in WAITING else words
+    if sweep.waiting_for not in WAITING:
+        return words
+    return f"{words}, {WAITING[sweep.waiting_for].format(dataset=sweep.dataset)}"
 
 
 def progress_line(sweep: SweepView) -> str:

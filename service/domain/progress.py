@@ -16,7 +16,7 @@ _REASONS = {
 }
 _WAITING = {
     WaitingFor.NO_WORKER: "waiting for a worker: start one with `gradsweep worker`",
-    WaitingFor.DATASET: "waiting for a worker that has the data set",
+    WaitingFor.DATASET: "waiting for a worker that has {dataset}: datasets/{dataset}.npz in its data folder",
     WaitingFor.SAMPLER: "waiting for the next trials to be chosen",
     WaitingFor.COMPILING: "a worker compiles its program",
     WaitingFor.PAUSED: "waiting to be resumed",
@@ -105,13 +105,13 @@ def sentence(sweep: Sweep, n_done: int, waiting: WaitingFor | None) -> str:
     because = _REASONS[sweep.state_reason] if sweep.state_reason is not None else None
     match sweep.state:
         case SweepState.COMPLETED | SweepState.CANCELLED:
-            return f"{sweep.state.value}: {because or 'nothing is left to do'}; {n_done} trials are done"
+            return f"{sweep.state.value}: {because or 'nothing is left to do'}; {n_done} trials in all"
         case SweepState.STOPPING:
             return f"stopping, {because or 'as a user asked'}: trials that are running finish; {of_all}"
         case SweepState.PAUSED:
             return f"paused, {because or 'as a user asked'}: resume it to go on; {of_all}"
         case _ if waiting is not None:
-            return f"{sweep.state.value}: {_WAITING[waiting]}; {of_all}"
+            return f"{sweep.state.value}: {_WAITING[waiting].format(dataset=sweep.dataset)}; {of_all}"
         case _:
             return f"{sweep.state.value}: {of_all}"
 

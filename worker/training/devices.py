@@ -39,6 +39,7 @@ def prepare_devices(*, device: str | None = None, tf32: bool = False, gpu_memory
     Raises:
         ValueError: There is no such device.
     """
+    tf.get_logger().setLevel("ERROR")  # it warns of retracing whenever programs for several shapes are compiled
     tf.config.experimental.enable_tensor_float_32_execution(tf32)
     gpus = tf.config.list_physical_devices("GPU")
     chosen = choose_device(device, gpus)

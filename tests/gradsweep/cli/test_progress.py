@@ -109,6 +109,7 @@ def test_lines_tell_the_best_when_it_has_changed(
     ("waiting_for", "words"),
     [
         ("no_worker", "first: running, waiting for a worker: start one with gradsweep worker"),
+        ("dataset", "first: running, no worker has datasets/digits.npz in its data folder"),
         ("sampler", "first: running"),
     ],
 )

@@ -192,5 +192,6 @@ def test_a_whole_sweep(client, submit, worker):
 def test_says_what_it_waits_for(client, submit, worker, dataset):
     submit(name="other", dataset=dataset)
     worker.http.post("/v1/claims", json=worker.claim_body(1, max_trials=1))
-    waiting = client.get("/v1/sweeps/other").json()["waiting_for"]
-    assert waiting == {"digits": None, "own-data": "dataset"}[dataset]
+    view = client.get("/v1/sweeps/other").json()
+    assert view["waiting_for"] == {"digits": None, "own-data": "dataset"}[dataset]
+    assert ("datasets/own-data.npz" in view["summary"]) == (dataset == "own-data")
