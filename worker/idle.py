@@ -2,9 +2,9 @@
 
 import threading
 from collections.abc import Callable
-from typing import Literal
 
-IdleCause = Literal["starting", "loading", "compiling", "draining", "no_work", "yielding", "service_away"]
+from service.wire.leases import IdleCause
+
 """The process starts; a data set loads; the bank compiles (until its first epoch is trained); the worker drains;
 nothing waits; the bank is emptied for another signature; reports fill the spool, so training waits."""
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, case, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from service.database.tables import workers
-from service.wire.leases import WorkerInfo
+from service.wire.leases import IdleCause, WorkerInfo
 
 INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -27,7 +27,7 @@ def see_working_worker(
     phase: str,
     slots_filled: int,
     steps_done: int,
-    idle_slot_seconds: Mapping[str, float],
+    idle_slot_seconds: Mapping[IdleCause, float],
     now_ms: int,
 ) -> None:
     """Record what a worker's heartbeat says."""

@@ -23,6 +23,9 @@ from service.wire.base import (
 from service.wire.parameters import Parameters
 
 DatasetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+IdleCause = Literal["starting", "loading", "compiling", "draining", "no_work", "yielding", "service_away"]
+"""The process starts; a data set loads; the bank compiles (until its first epoch is trained); the worker drains;
+nothing waits; the bank is emptied for another signature; reports fill the spool, so training waits."""
 Phase = Literal["starting", "loading", "compiling", "training", "idle", "draining"]
 Spelling = Literal["inf", "-inf", "nan"]
 
@@ -236,9 +239,7 @@ class HeartbeatRequest(Request):
     steps_done: Count
     phase: Phase
     slots_filled: Count = 0
-    idle_slot_seconds: Annotated[
-        dict[Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")], Seconds], Field(max_length=32)
-    ] = {}
+    idle_slot_seconds: dict[IdleCause, Seconds] = {}
 
 
 class HeartbeatAnswer(Answer):

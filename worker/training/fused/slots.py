@@ -68,4 +68,6 @@ def moved_rows(arrays: Mapping[str, Array], old: Layout, new: Layout) -> dict[st
         before, after = (layout.averages if name == "averages" else layout.parameters for layout in (old, new))
         fill = UNUSED if name in {"rest", "averages"} else {}
         moved[name] = np.stack([flatten(unflatten(row, before), after, fill) for row in arrays[name]])
+    if records.has_rest(new) and not records.has_rest(old):  # the norm of what was not there is not known
+        moved["norms"] = np.insert(arrays["norms"], records.n_gradient_norms(old), 1.0, axis=1)
     return moved
