@@ -11,7 +11,7 @@ import anyio.to_thread
 import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
@@ -185,10 +185,11 @@ def _middleware(settings: ServiceSettings, meters: Meters, signal: EventSignal) 
 
 
 def _check_schema_if_reachable(database: Database) -> None:
-    """Refuse an old schema; but a database that is away may come back, and the service waits for it."""
+    """Refuse an old schema or a file of another kind; but a database that is away may come back: wait for it."""
     try:
         check_schema(database)
-    except SchemaMismatch:
-        raise
     except SQLAlchemyError as error:
+        if isinstance(error, DatabaseError) and not isinstance(error, OperationalError):
+            where = database.url.render_as_string()
+            raise SchemaMismatch(f"{where} cannot be used ({error.orig}); is it gradsweep's?") from error
         logger.warning("the database does not answer yet (%s); /readyz tells when it does", type(error).__name__)

@@ -41,6 +41,8 @@ _SAFE_HEADERS = {
     "Cache-Control": "no-store",
 }
 
+_FULL = ("disk is full", "No space left on device")  # as SQLite and PostgreSQL say it
+
 
 class ProblemShield:
     """Outermost but one: whatever goes wrong inside is answered as a problem; every answer gets safe headers."""
@@ -101,11 +103,20 @@ def translate(request: Request, error: BaseException) -> ServiceError | None:
         case HTTPException():
             return _from_starlette(request, error)
         case OperationalError() | InterfaceError() | PoolTimeout():
-            return Unavailable("The database does not answer now; try again in a moment.")
+            return _unavailable(error)
         case DBAPIError() if error.connection_invalidated:
-            return Unavailable("The database does not answer now; try again in a moment.")
+            return _unavailable(error)
         case _:
             return None
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    """The database's complaint: in full in the log, in the answer without what it tells of the database."""
+    complaint = str(getattr(error, "orig", error))
+    logger.warning("the database: %s", complaint)
+    if any(words in complaint for words in _FULL):
+        return Unavailable("The database's disk is full, and nothing was written; make room, then try again.")
+    return Unavailable("The database does not answer now; try again in a moment.")
 
 
 def _from_starlette(request: Request, error: HTTPException) -> ServiceError:

@@ -29,6 +29,12 @@ def test_refuses_an_old_schema_and_says_what_to_do(tmp_path):
         serve(ServiceSettings(data_dir=tmp_path))
 
 
+def test_refuses_a_file_that_is_no_database(tmp_path):
+    (tmp_path / "gradsweep.db").write_bytes(b"not a database " * 100)
+    with pytest.raises(SchemaMismatch, match="not a database"):
+        serve(ServiceSettings(data_dir=tmp_path))
+
+
 def test_refuses_a_second_service_on_one_file(tmp_path):
     settings = ServiceSettings(data_dir=tmp_path)
     migrate.upgrade(settings.url)

@@ -4,6 +4,7 @@ import socket
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy.exc import OperationalError
 
 from service.api.measuring import Meters
 from service.app import create_app
@@ -47,6 +48,19 @@ def test_without_a_database_every_route_says_try_again(client_without_database, 
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.headers["Retry-After"] == "2"
     assert "nobody" not in answer.text
+
+
+@pytest.mark.parametrize("complaint", ["database or disk is full", "could not extend file: No space left on device"])
+def test_a_full_disk_is_named(complaint, sqlite_database, tmp_path, monkeypatch, caplog):
+    def fail(self):
+        raise OperationalError("INSERT", {}, Exception(complaint))
+
+    app = create_app(ServiceSettings(data_dir=tmp_path), sqlite_database)
+    monkeypatch.setattr(Database, "read", fail)
+    answer = TestClient(app, base_url="http://127.0.0.1:8321").get("/v1/sweeps")
+    assert answer.status_code == 503
+    assert "disk is full" in answer.json()["detail"]
+    assert complaint in caplog.text
 
 
 def test_an_old_schema_is_not_ready(empty_url, open_database, tmp_path):
