@@ -138,6 +138,7 @@ class Heartbeat:
         self._log = log
         self._progress = _Progress(at=clock())
         self._lock = threading.Lock()  # guards _news
+        self._renewing = threading.Lock()  # held while a heartbeat is under way
         self._news = News()
         self._closed = threading.Event()
         self._wake = threading.Event()
@@ -170,23 +171,32 @@ class Heartbeat:
             ServiceAway: No answer; the lease stays until the service says otherwise.
             RequestRefused: The service refuses this worker. (A lease it does not know is news, not an error.)
         """
-        lease_id, sent = self._pulse.lease_id, self._pulse.held
-        if lease_id is None:
-            return
-        request = HeartbeatRequest(
-            steps_done=self._pulse.steps(),
-            phase=self._phase(),
-            slots_filled=len(sent),
-            idle_slot_seconds={} if self._pulse.idle is None else self._pulse.idle.seconds(),
-        )
-        try:
-            answer = self._send(lease_id, request)
-        except LeaseEnded:
-            self._add(News(gone=sent, lost_lease=lease_id))
-            return
-        # Only a trial that was held when the heartbeat left can be missing: later ones are in no answer yet.
-        gone = frozenset(fence for fence in sent if fence[0] not in answer.held)
-        self._add(News(gone=gone, stop=frozenset(answer.stop)))
+        with self._renewing:
+            lease_id, sent = self._pulse.lease_id, self._pulse.held
+            if lease_id is None:
+                return
+            request = HeartbeatRequest(
+                steps_done=self._pulse.steps(),
+                phase=self._phase(),
+                slots_filled=len(sent),
+                idle_slot_seconds={} if self._pulse.idle is None else self._pulse.idle.seconds(),
+            )
+            try:
+                answer = self._send(lease_id, request)
+            except LeaseEnded:
+                self._add(News(gone=sent, lost_lease=lease_id))
+                return
+            # Only a trial that was held when the heartbeat left can be missing: later ones are in no answer yet.
+            gone = frozenset(fence for fence in sent if fence[0] not in answer.held)
+            self._add(News(gone=gone, stop=frozenset(answer.stop)))
+
+    def cease(self) -> None:
+        """Renew the lease no more; returns when a heartbeat that is under way has had its answer.
+
+        So no heartbeat comes after the release, for a lease that has ended.
+        """
+        with self._renewing:
+            self._pulse.lease_id = None
 
     def beat(self) -> None:
         """One round of the thread: end a hung process or a long drain, else renew the lease."""

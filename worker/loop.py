@@ -274,10 +274,11 @@ class Loop:
         try:
             self._bench.obey(self._outbox.flush(even_if_early=True))
             if self._lease_id is not None and self._outbox.is_empty:
+                self._heartbeat.cease()
                 self._hand_back(self._lease_id)
                 self._remember_lease(None)
                 self._log.info("drained: %d trials handed back", self._bench.n_held)
-                self._lease_id = self._pulse.lease_id = None
+                self._lease_id = None
         except (ServiceAway, RequestRefused) as error:
             self._log.debug("drain: %s", error)
         if self._lease_id is not None or not self._outbox.is_empty:

@@ -83,6 +83,27 @@ def test_without_a_lease_nothing_is_sent(heartbeat, line, pulse):
     assert line.sent == []
 
 
+def test_once_ceased_nothing_is_sent(heartbeat, line):
+    heartbeat.cease()
+    heartbeat.beat()
+    assert line.sent == []
+
+
+def test_ceasing_waits_for_the_answer_to_what_was_sent(heartbeat, line):
+    order = []
+    ceasing = threading.Thread(target=lambda: (heartbeat.cease(), order.append("ceased")))
+
+    def answer_late():
+        ceasing.start()
+        ceasing.join(timeout=0.2)  # all the time it would need if it did not wait
+        order.append("answered")
+
+    line.meanwhile = answer_late
+    heartbeat.beat()
+    ceasing.join()
+    assert order == ["answered", "ceased"]
+
+
 def test_it_learns_what_is_gone_and_what_must_stop(heartbeat, line):
     line.held, line.stop = ("a",), ("a",)
     heartbeat.beat()
