@@ -10,28 +10,24 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
 
-from worker.datasets import Dataset, load_dataset
-from worker.datasets.arrays import RawArrays
-from worker.datasets.loading import build_dataset
+from benchmarks._baseline import ARTICLE, BATCH_SIZE, images, ratios, spread, tuned_fit
+from worker.datasets import Dataset
 from worker.training.contract import TrialSpec
 from worker.training.hyperparameters import Hyperparameters
 
-N_ROWS = 60_000
 REPEATS = 5
-BATCH_SIZE = 64
-ARTICLE = {"normalization": "batch", "dropout": 0.5, "input_dropout": 0.5}
 NETWORKS: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "plain": ((128, 64, 32), {}),
     "batch norm and dropout": ((128, 64, 32), ARTICLE),
     "10 layers, plain": ((128,) * 10, {}),
     "10 layers, batch norm and dropout": ((128,) * 10, ARTICLE),
+    "30 layers, plain": ((128,) * 30, {}),
+    "30 layers, batch norm and dropout": ((128,) * 30, ARTICLE),
 }
-FIT_SETTINGS = [(1, False), (32, False), (32, True)]  # steps_per_execution, jit_compile
 PRODUCT_SIZE = 1024
 N_ASHA_TRIALS, ASHA_SLOTS, ASHA_RUNGS, ASHA_ETA, ASHA_EPOCHS = 128, 16, (1, 3, 9), 3, 10
 
@@ -46,36 +42,13 @@ def run(data: Path | None = None) -> dict[str, Any]:
     from worker.training.fused.streams import configure_threads
 
     configure_threads(n_cores())
-    dataset = _dataset(data)
+    dataset = images(data)
     return {
         "rows_per_epoch": len(dataset.y_train),
         "repeats": REPEATS,
         "networks": {name: _compare(dataset, *network) for name, network in NETWORKS.items()},
-        "refill": _refill(_dataset(None, repeat=False)),
+        "refill": _refill(images(None, repeat=False)),
     }
-
-
-def _dataset(path: Path | None, *, repeat: bool = True) -> Dataset:
-    if path is not None:
-        with np.load(path) as arrays:
-            parts = [(arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("train", "test")]
-        return build_dataset("mnist", RawArrays(training=parts[0], test=parts[1]))
-    dataset = load_dataset("mnist-5k", Path("gradsweep-data"))
-    if not repeat:
-        return dataset
-    times = -(-N_ROWS // len(dataset.y_train))
-    return Dataset(
-        name="mnist-5k, repeated",
-        sha256=dataset.sha256,
-        n_classes=dataset.n_classes,
-        scale=dataset.scale,
-        x_train=np.tile(dataset.x_train, (times, 1))[:N_ROWS],
-        y_train=np.tile(dataset.y_train, times)[:N_ROWS],
-        x_val=dataset.x_val,
-        y_val=dataset.y_val,
-        x_test=dataset.x_test,
-        y_test=dataset.y_test,
-    )
 
 
 def _compare(dataset: Dataset, hidden_units: tuple[int, ...], choices: dict[str, Any]) -> dict[str, Any]:
@@ -86,7 +59,7 @@ def _compare(dataset: Dataset, hidden_units: tuple[int, ...], choices: dict[str,
     fused()
     compile_seconds = time.perf_counter() - began
     bare = _bank_epoch(dataset, hyperparameters, statistics=False)
-    fit, setting = _best_fit(dataset, hyperparameters)
+    fit, setting = tuned_fit(dataset, hyperparameters)
     rounds: dict[str, Callable[[], float]] = {"fused": fused, "bare": bare, "fit": fit, "product": _product}
     bare()
     seconds: dict[str, list[float]] = {name: [] for name in rounds}
@@ -97,12 +70,12 @@ def _compare(dataset: Dataset, hidden_units: tuple[int, ...], choices: dict[str,
     achieved = [flop / fused_seconds for fused_seconds in seconds["fused"]]
     peak = [2 * PRODUCT_SIZE**3 / product_seconds for product_seconds in seconds["product"]]
     return {
-        "seconds_per_trial_epoch": {name: _spread(seconds[name]) for name in ("fused", "bare", "fit")},
-        "fit_over_fused": _spread(_ratios(seconds["fit"], seconds["fused"])),
-        "with_over_without_statistics": _spread(_ratios(seconds["fused"], seconds["bare"])),
-        "share_of_product_rate": _spread(_ratios(achieved, peak)),
-        "product_gflop_per_second": _spread([rate / 1e9 for rate in peak]),
-        "fit_setting": {"steps_per_execution": setting[0], "jit_compile": setting[1]},
+        "seconds_per_trial_epoch": {name: spread(seconds[name]) for name in ("fused", "bare", "fit")},
+        "fit_over_fused": spread(ratios(seconds["fit"], seconds["fused"])),
+        "with_over_without_statistics": spread(ratios(seconds["fused"], seconds["bare"])),
+        "share_of_product_rate": spread(ratios(achieved, peak)),
+        "product_gflop_per_second": spread([rate / 1e9 for rate in peak]),
+        "fit_setting": setting,
         "compile_and_first_epoch_seconds": round(compile_seconds, 1),
     }
 
@@ -118,36 +91,6 @@ def _bank_epoch(dataset: Dataset, hyperparameters: Hyperparameters, *, statistic
         began = time.perf_counter()
         bank.train_epoch()
         return (time.perf_counter() - began) / bank.n_slots
-
-    return epoch
-
-
-def _best_fit(dataset: Dataset, h: Hyperparameters) -> tuple[Callable[[], float], tuple[int, bool]]:
-    """The fastest of the settings of `model.fit`, each tried warm."""
-    candidates = {setting: _fit_epoch(dataset, h, *setting) for setting in FIT_SETTINGS}
-    trials = {setting: (epoch(), epoch())[1] for setting, epoch in candidates.items()}
-    best = min(trials, key=trials.__getitem__)
-    return candidates[best], best
-
-
-def _fit_epoch(dataset: Dataset, h: Hyperparameters, steps_per_execution: int, jit: bool) -> Callable[[], float]:
-    import keras
-
-    layers: list[Any] = [keras.Input((dataset.n_features,))]
-    for k, width in enumerate([*h.hidden_units, dataset.n_classes]):
-        rate = h.dropout if k else h.input_dropout
-        layers += [keras.layers.BatchNormalization()] if h.normalization == "batch" else []
-        layers += [keras.layers.Dropout(rate)] if rate else []
-        layers += [keras.layers.Dense(width, activation="relu" if k < len(h.hidden_units) else None)]
-    model = keras.Sequential(layers)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile("adam", loss, jit_compile=jit, steps_per_execution=steps_per_execution)
-    x = dataset.x_train.astype("float32") * np.float32(dataset.scale)
-
-    def epoch() -> float:
-        began = time.perf_counter()
-        model.fit(x, dataset.y_train, batch_size=BATCH_SIZE, epochs=1, verbose=0)
-        return time.perf_counter() - began
 
     return epoch
 
@@ -210,12 +153,3 @@ def _halving(dataset: Dataset, *, refill: bool) -> float:
             if is_stopped or row.epoch >= ASHA_EPOCHS:
                 bank.evict(row.key)
     return round(time.perf_counter() - began, 2)
-
-
-def _ratios(numerators: list[float], denominators: list[float]) -> list[float]:
-    """Round by round."""
-    return [a / b for a, b in zip(numerators, denominators, strict=True)]
-
-
-def _spread(values: list[float]) -> dict[str, float]:
-    return {"median": round(median(values), 4), "min": round(min(values), 4), "max": round(max(values), 4)}
