@@ -86,7 +86,11 @@ def train(dataset: Any, changes: dict[str, Any], seed: int) -> list[EpochRow]:
     hyperparameters = Hyperparameters(epochs=EPOCHS, **changes)
     bank = ReferenceBank(dataset, hyperparameters.hidden_units, hyperparameters.batch_size, stream_seed=1)
     spec = TrialSpec(key="trial", seed=seed, hyperparameters=hyperparameters)
-    measured = [*bank.admit([spec]), *(row for _ in range(EPOCHS) for row in bank.train_epoch())]
+    return as_stored([*bank.admit([spec]), *(row for _ in range(EPOCHS) for row in bank.train_epoch())])
+
+
+def as_stored(measured: Sequence[Any]) -> list[EpochRow]:
+    """A trainer's rows as the service knows them."""
     names = [field.name for field in fields(EpochRow) if field.name != "layers"]
     return [
         EpochRow(

@@ -193,6 +193,8 @@ trials = Table(
     # the parameters (service.wire.parameters); hidden_units as "128,64,32"
     Column("config_hash", String(64), nullable=False),
     Column("seed", BigInteger, nullable=False),
+    Column("replicate", Integer, nullable=False, server_default=text("0")),  # the same configuration once more
+    Column("remedy", String(64)),  # of an ablation: what this trial changes from its base
     Column("learning_rate", Double, nullable=False),
     Column("schedule", String(32), nullable=False),
     Column("warmup_epochs", Double, nullable=False),
@@ -234,7 +236,7 @@ trials = Table(
     Column("would_have_pruned", _enum(PruneReason, "would_have_pruned")),
     Column("would_have_pruned_epoch", Integer),
     UniqueConstraint("sweep_id", "number"),
-    UniqueConstraint("sweep_id", "config_hash"),
+    UniqueConstraint("sweep_id", "config_hash", "replicate"),
     CheckConstraint("(state = 'running') = (lease_id IS NOT NULL)", name="running_iff_leased"),
     CheckConstraint(
         "(state IN ('completed', 'pruned', 'failed', 'cancelled')) = (ended_at_ms IS NOT NULL)",

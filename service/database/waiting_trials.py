@@ -69,7 +69,9 @@ def waiting_trials(
     found: list[tuple[int, int, int, Candidate]] = []
     for place, sweep_id in enumerate(sweep_ids):
         statement = (
-            select(trials.c.id, trials.c.batch_limit, trials.c.created_at_ms, trials.c.number)
+            select(
+                *(trials.c[name] for name in ("id", "batch_limit", "created_at_ms", "number", "replicate", "remedy"))
+            )
             .where(
                 trials.c.sweep_id == sweep_id,
                 trials.c.signature == signature,
@@ -80,7 +82,8 @@ def waiting_trials(
             .limit(limit)
         )
         for row in connection.execute(statement):
-            candidate = Candidate(row.id, sweep_id, row.batch_limit)
+            group = None if row.remedy is None else row.replicate
+            candidate = Candidate(row.id, sweep_id, row.batch_limit, group)
             found.append((row.created_at_ms, place, row.number, candidate))
     return [candidate for *_age, candidate in sorted(found, key=lambda one: one[:3])]
 

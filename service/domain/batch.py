@@ -1,18 +1,23 @@
 """Who gets a free slot: several sweeps share fairly, and no batch grows beyond what one of its members allows."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 UNLIMITED = 2**31
+
+MAX_GROUP = 64
+"""No group of matched trials is larger."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A waiting trial that a claim may take."""
+    """A waiting trial that a claim may take. `group`: matched trials, which should begin together."""
 
     trial_id: str
     sweep_id: str
     batch_limit: int | None
+    group: int | None = None
 
 
 def smallest_limit(limits: Iterable[int | None]) -> int:
@@ -25,6 +30,7 @@ def choose_batch(
     n_running: Mapping[str, int],
     *,
     held_limits: Sequence[int | None],
+    held_sweeps: Collection[str] = (),
     max_trials: int,
 ) -> list[str]:
     """The trials that a claim takes.
@@ -33,33 +39,51 @@ def choose_batch(
     oldest; within a sweep, the oldest first. A candidate is passed over when the batch, itself included, would be
     larger than its own limit or that of a member.
 
+    A group is taken whole. If there is no room for all of it, it waits for more as long as the lease holds trials of
+    its own sweep alone, which will end; else, or where the bank is too small, the trials come as there is room.
+
     Args:
         candidates: Oldest first.
         n_running: Running trials of each sweep; the claim's own are added as they are chosen.
         held_limits: `batch_limit` of each trial that the lease holds already.
+        held_sweeps: The sweeps of those trials.
         max_trials: At most so many are chosen.
 
     Returns:
         Ids of trials, in the order in which they were chosen.
     """
-    queues: dict[str, list[Candidate]] = {}
-    for candidate in candidates:
-        queues.setdefault(candidate.sweep_id, []).append(candidate)
-    for queue in queues.values():
-        queue.reverse()
+    queues = _queues(candidates)
     load = {sweep_id: n_running.get(sweep_id, 0) for sweep_id in queues}
     limit, size, chosen = smallest_limit(held_limits), len(held_limits), list[str]()
+    served = set(held_sweeps)
     while queues and len(chosen) < max_trials and size < limit:
         sweep_id = min(queues, key=load.__getitem__)
-        candidate = queues[sweep_id].pop()
-        if not queues[sweep_id]:
+        unit = queues[sweep_id].pop()
+        room = min(max_trials - len(chosen), limit - size)
+        waits = len(unit) > room and served == {sweep_id}
+        if waits or not queues[sweep_id]:
             del queues[sweep_id]
-        allowed = min(limit, smallest_limit([candidate.batch_limit]))
-        if size < allowed:
-            chosen.append(candidate.trial_id)
-            limit, size = allowed, size + 1
-            load[sweep_id] += 1
+        for candidate in unit[: 0 if waits else room]:
+            allowed = min(limit, smallest_limit([candidate.batch_limit]))
+            if size < allowed:
+                chosen.append(candidate.trial_id)
+                limit, size = allowed, size + 1
+                load[sweep_id] += 1
+                served.add(sweep_id)
     return chosen
+
+
+def _queues(candidates: Iterable[Candidate]) -> dict[str, list[list[Candidate]]]:
+    """Per sweep, what can be taken at once: single trials and whole groups, the oldest at the end."""
+    by_sweep: dict[str, list[Candidate]] = {}
+    for candidate in candidates:
+        by_sweep.setdefault(candidate.sweep_id, []).append(candidate)
+    return {
+        sweep_id: [
+            list(unit) for _, unit in groupby(of_sweep, lambda one: one.trial_id if one.group is None else one.group)
+        ][::-1]
+        for sweep_id, of_sweep in by_sweep.items()
+    }
 
 
 def share_proposals(room: Mapping[str, int], n_active: Mapping[str, int], n: int) -> dict[str, int]:

@@ -55,6 +55,8 @@ _NOT_YET = "not supported yet"
 TRIAL_FIELDS = FieldList(
     fields={
         "number": _INTEGER,
+        "replicate": _INTEGER,
+        "remedy": _TEXT,
         "state": _choice(TrialState),
         "prune_reason": _choice(PruneReason),
         "failure_kind": _choice(FailureKind),

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from service.domain.ablation import Ablation
 from service.domain.distributions import Constant, Distribution
 from service.domain.states import Method
 from service.domain.sweep_document import SweepDocument, read_sweep_document
@@ -26,7 +27,8 @@ class SweepPlan:
     Args:
         document: The sweep as resolved.
         n_programs: How many shapes (hidden_units, batch_size) can occur; each is compiled once per worker.
-        n_trials: run_cap, or the number of distinct trials if that is smaller; None if only time ends the sweep.
+        n_trials: run_cap, or the number of distinct trials if that is smaller, or all trials of an ablation; None if
+            only time ends the sweep.
         n_distinct: Distinct trials of the space; None if uncountable.
         generations: How often the search can learn from what it proposed: n_trials ÷ max_parallel.
         estimated_minutes: Roughly, on two CPU cores, without early ends; None if unknown.
@@ -72,9 +74,9 @@ def make_plan(document: Mapping[str, Any]) -> SweepPlan:
         NotSupportedYet: It uses what is not built.
     """
     read = read_sweep_document(document)
-    n_distinct = read.space.n_distinct
+    n_distinct = read.space.n_distinct if read.ablation is None else read.ablation.n_trials
     n_trials = _smallest(read.run_cap, n_distinct)
-    n_programs = _n_programs(read.distributions)
+    n_programs = _n_programs(read.distributions) if read.ablation is None else _n_shapes(read.ablation)
     per_program = None if n_trials is None else round(n_trials / n_programs, 2)
     generations = None if n_trials is None else round(n_trials / read.max_parallel, 2)
     return SweepPlan(
@@ -98,6 +100,11 @@ def _n_programs(distributions: Mapping[str, Distribution]) -> int:
     for name in ("hidden_units", "depth", "width", "batch_size"):
         n_programs *= (distributions[name].size() or 1) if name in distributions else 1
     return n_programs
+
+
+def _n_shapes(ablation: Ablation) -> int:
+    shapes = {(each.parameters.hidden_units, each.parameters.batch_size) for each in ablation.variants()}
+    return len(shapes)
 
 
 def _warnings(read: SweepDocument, n_programs: int, per_program: float | None, generations: float | None) -> list[str]:

@@ -117,6 +117,7 @@ class Method(StrEnum):
     GRID = "grid"
     TPE = "tpe"
     QMC = "qmc"
+    ABLATION = "ablation"
 
 
 class Direction(StrEnum):

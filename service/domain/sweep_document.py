@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from service.domain.ablation import Ablation
 from service.domain.catalogue import CATALOGUE, PRESETS
 from service.domain.distributions import Constant, Distribution
 from service.domain.findings import Findings
@@ -16,6 +17,7 @@ from service.domain.plain_data import did_you_mean, escaped, find_problems, show
 from service.domain.space import MAX_ENUMERATED, Space, idle_names
 from service.domain.states import Method
 from service.domain.sweep import EarlyTermination, Metric
+from service.domain.sweep_ablation import read_ablation, refuse_ablation_keys
 from service.domain.sweep_keys import (
     BUILT_IN_DATASETS,
     DEFAULT_PARALLEL,
@@ -66,6 +68,7 @@ class SweepDocument:
     preset: str | None
     distributions: dict[str, Distribution]
     space: Space
+    ablation: Ablation | None
     resolved: dict[str, Any]
     defaulted: list[str]
     warnings: list[str]
@@ -86,6 +89,7 @@ class SweepDocument:
             "defaulted": self.defaulted,
             "preset": self.preset,
             "warnings": self.warnings,
+            **({} if self.ablation is None else {"ablation": self.ablation.to_definition()}),
         }
 
 
@@ -148,11 +152,15 @@ class _Reader:
         distributions = self.with_defaults(given, preset)
         self.check_budget(method, run_cap, minutes)
         self.check_grid(method, distributions)
+        ablation = self.ablation(method, distributions, chosen_parallel)
         self.findings.raise_if_any()
 
         space = Space.from_distributions(distributions)
-        parallel = chosen_parallel or _default_parallel(method, run_cap)
-        self.warn_of_space(space, distributions, run_cap)
+        if ablation is None:
+            parallel = chosen_parallel or _default_parallel(method, run_cap)
+            self.warn_of_space(space, distributions, run_cap)
+        else:
+            parallel = chosen_parallel or ablation.n_trials
         read = {
             "name": self.name(method, dataset),
             "dataset": dataset,
@@ -162,6 +170,8 @@ class _Reader:
             "early_terminate": plain_early_termination(early),
             "gradient_rules": plain_gradient_rules(rules),
             "parameters": {name: each.to_definition() for name, each in distributions.items()},
+            "remedies": None if ablation is None else ablation.plain_remedies(),
+            "seeds": None if ablation is None else ablation.n_seeds,
             "preset": preset,
             "seed": seed,
             "max_parallel": parallel,
@@ -186,6 +196,7 @@ class _Reader:
             preset=preset,
             distributions=distributions,
             space=space,
+            ablation=ablation,
             resolved={key: value for key, value in read.items() if value is not None},
             defaulted=[pointer for pointer in left_out if read[pointer[1:]] is not None] + self.defaulted,
             warnings=self.findings.warnings,
@@ -280,10 +291,24 @@ class _Reader:
         return {**given, **{name: Constant(values[name]) for name in left_out}}
 
     def check_budget(self, method: Method, run_cap: int | None, minutes: float | None) -> None:
-        if method is not Method.GRID and run_cap is None and minutes is None and not self.findings.wrong:
+        ends = method in (Method.GRID, Method.ABLATION)
+        if not ends and run_cap is None and minutes is None and not self.findings.wrong:
             self.findings.refuse(
                 "/run_cap", f"method {method.value} never ends by itself; add run_cap: 100 or time_budget_minutes: 60"
             )
+
+    def ablation(
+        self, method: Method, distributions: Mapping[str, Distribution], chosen_parallel: int | None
+    ) -> Ablation | None:
+        if method is not Method.ABLATION:
+            refuse_ablation_keys(self.document, self.findings)
+            return None
+        ablation = read_ablation(self.document, distributions, self.findings)
+        if ablation is not None and chosen_parallel is not None and chosen_parallel < ablation.n_trials:
+            self.findings.refuse(
+                "/max_parallel", f"an ablation makes its {ablation.n_trials} trials at once; leave max_parallel out"
+            )
+        return ablation
 
     def check_grid(self, method: Method, distributions: Mapping[str, Distribution]) -> None:
         if method is not Method.GRID:

@@ -3,12 +3,14 @@
 SWEEP_KEYS: dict[str, str] = {
     "name": "what to call the sweep; a name that is taken gets -2",
     "dataset": "digits, mnist-5k, mnist, fashion-mnist, or the name of one's own",
-    "method": "random, grid, tpe (also written bayes) or qmc",
+    "method": "random, grid, tpe (also written bayes), qmc or ablation",
     "metric": "what to rank by: name, goal, target, at",
-    "run_cap": "how many trials at most; needed unless the method is grid or there is a time budget",
+    "run_cap": "how many trials at most; needed unless the method is grid or ablation, or there is a time budget",
     "early_terminate": "how unpromising trials end: type, min_iter, eta, min_trials",
     "gradient_rules": "which signs of unstable gradients end a trial, or flag it",
     "parameters": "what is fixed and what is searched",
+    "remedies": "under method ablation: what to change from the fixed parameters, by name",
+    "seeds": "under method ablation: how often everything is repeated, each time under another seed",
     "preset": "fixed values for what is left out: article",
     "seed": "of the search and of the trials; drawn if left out",
     "max_parallel": "how many trials may wait or run at once",
@@ -35,7 +37,6 @@ WANDB_KEYS = (
 """Keys that only W&B can use: accepted, and nothing is done with them."""
 
 PLANNED_KEYS = (
-    "ablation",
     "confirm",
     "constraints",
     "early_stopping",
@@ -43,7 +44,7 @@ PLANNED_KEYS = (
     "metrics",
     "tags",
 )
-PLANNED_METHODS = ("ablation", "nsga2")
+PLANNED_METHODS = ("nsga2",)
 BUILT_IN_DATASETS = ("digits", "mnist-5k", "mnist", "fashion-mnist")
 
 MAX_RUN_CAP = 1_000_000

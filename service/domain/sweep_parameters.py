@@ -48,21 +48,25 @@ class _Planned(Exception):
     """An entry names a distribution that is not built."""
 
 
-def read_parameters(section: Any, findings: Findings, *, weights_allowed: bool) -> dict[str, Distribution]:
+def read_parameters(
+    section: Any, findings: Findings, *, weights_allowed: bool, at: str = "/parameters", is_whole: bool = True
+) -> dict[str, Distribution]:
     """The distributions of a sweep file's parameters, in its order.
 
     Args:
         section: What stands under `parameters`.
         findings: Takes problems and warnings.
         weights_allowed: Whether the method is random, the only one that knows probabilities.
+        at: Pointer to the section.
+        is_whole: Whether these are all parameters, so that they can be checked together.
     """
     if not isinstance(section, Mapping):
-        findings.refuse("/parameters", f"{shown(section)} is no mapping of parameters; write `learning_rate: 0.001`")
+        findings.refuse(at, f"{shown(section)} is no mapping of parameters; write `learning_rate: 0.001`")
         return {}
     if not section:
-        findings.refuse("/parameters", "the space is empty; give at least one parameter, such as learning_rate")
+        findings.refuse(at, "the space is empty; give at least one parameter, such as learning_rate")
     distributions: dict[str, Distribution] = {}
-    for pointer, name, entry in _entries(section, "/parameters"):
+    for pointer, name, entry in _entries(section, at):
         if name not in CATALOGUE:
             known = ", ".join(CATALOGUE)
             hint = did_you_mean(name, CATALOGUE) or f"; known: {known}"
@@ -76,7 +80,8 @@ def read_parameters(section: Any, findings: Findings, *, weights_allowed: bool) 
                 findings.refuse(pointer + error.below, error.message)
             except _Planned as error:
                 findings.refuse_planned(f"{pointer}/distribution", str(error))
-    _check_together(distributions, findings)
+    if is_whole:
+        check_together(distributions, findings, at=at)
     return distributions
 
 
@@ -342,23 +347,19 @@ def _exponentials(spec: ParameterSpec, low: float, high: float) -> tuple[float, 
     return results[0], results[1]
 
 
-def _check_together(distributions: Mapping[str, Distribution], findings: Findings) -> None:
+def check_together(distributions: Mapping[str, Distribution], findings: Findings, *, at: str = "/parameters") -> None:
     """What parameters demand of one another."""
     shapes = [name for name in ("depth", "width") if name in distributions]
     if shapes and "hidden_units" in distributions:
-        findings.refuse(
-            f"/parameters/{shapes[0]}", "hidden_units already says it; keep hidden_units or depth and width"
-        )
+        findings.refuse(f"{at}/{shapes[0]}", "hidden_units already says it; keep hidden_units or depth and width")
     elif len(shapes) == 1:
         missing = "width" if shapes == ["depth"] else "depth"
-        findings.refuse(
-            f"/parameters/{shapes[0]}", f"{shapes[0]} needs {missing} beside it; add it, or use hidden_units"
-        )
+        findings.refuse(f"{at}/{shapes[0]}", f"{shapes[0]} needs {missing} beside it; add it, or use hidden_units")
     optimizers = distributions["optimizer"].values() if "optimizer" in distributions else ()
     aliases = [name for name in OPTIMIZER_ALIASES if name in (optimizers or ())]
     for name in ("momentum", "nesterov"):
         if aliases and name in distributions:
             findings.refuse(
-                f"/parameters/{name}",
+                f"{at}/{name}",
                 f"optimizer: {aliases[0]} already sets it (sgd, momentum 0.9); write sgd there, or leave {name} out",
             )

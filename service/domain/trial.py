@@ -40,6 +40,8 @@ class Trial:
     signature: str
     config_hash: str
     seed: int
+    replicate: int
+    remedy: str | None
     parameters: Parameters
     epoch: int | None
     train_loss: float | None

@@ -25,10 +25,10 @@ from service.database.waiting_trials import (
     waiting_trials,
 )
 from service.database.workers import end_quarantine, quarantined_at, see_claiming_worker
-from service.domain.batch import choose_batch, share_proposals
+from service.domain.ablation import representatives
+from service.domain.batch import MAX_GROUP, choose_batch, share_proposals
 from service.domain.identifiers import new_id
 from service.domain.lease import LeaseSettings, retry_after_ms
-from service.domain.space import Space
 from service.domain.states import TrialState
 from service.domain.sweep import Sweep
 from service.errors import Conflict, ProtocolTooOld
@@ -224,13 +224,14 @@ def _choose(connection: Connection, request: ClaimRequest, now_ms: int) -> tuple
         return [], {}
     locked = lock_sweeps(connection, sweeps_with_waiting(connection, signature, datasets, now_ms))
     sweeps = _with_same_data([sweep for sweep in locked.values() if sweep.may_claim])
-    candidates = waiting_trials(connection, list(sweeps), signature, now_ms, request.max_trials)
+    candidates = waiting_trials(connection, list(sweeps), signature, now_ms, request.max_trials + MAX_GROUP)
     held = [] if request.lease_id is None else held_by(connection, request.lease_id)
     counts = count_active(connection, list(sweeps))
     chosen = choose_batch(
         candidates,
         {sweep_id: count[TrialState.RUNNING] for sweep_id, count in counts.items()},
         held_limits=[trial.batch_limit for trial in held],
+        held_sweeps={trial.sweep_id for trial in held},
         max_trials=request.max_trials,
     )
     sweep_of = {candidate.trial_id: candidate.sweep_id for candidate in candidates}
@@ -277,8 +278,7 @@ def _answer(sweeps: dict[str, Sweep], rows: Sequence[Any], lease_id: str, settin
 
 
 def _representatives(sweeps: Iterable[Sweep]) -> tuple[Parameters, ...]:
-    spaces = (Space.from_definition(sweep.definition["space"]) for sweep in sweeps)
-    return tuple(parameters for space in spaces for parameters in space.representatives())
+    return tuple(parameters for sweep in sweeps for parameters in representatives(sweep.definition))
 
 
 def _grant(sweep: Sweep, row: Any) -> Grant:

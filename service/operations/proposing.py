@@ -84,7 +84,7 @@ def _insert(
 ) -> int:
     """Insert as many proposals as there is room for; all of them, unless the sweep was steered meanwhile."""
     room = max(0, _room(connection, sweep))
-    rows = [_row(sweep, sweep.n_trials + place, each, now_ms) for place, each in enumerate(proposals[:room])]
+    rows = [trial_row(sweep, sweep.n_trials + place, each, now_ms) for place, each in enumerate(proposals[:room])]
     insert_trials(connection, rows)
     if rows:
         sweep = replace(sweep, n_trials=sweep.n_trials + len(rows))
@@ -98,7 +98,10 @@ def _insert(
     return len(rows)
 
 
-def _row(sweep: Sweep, number: int, parameters: Parameters, now_ms: int) -> dict[str, Any]:
+def trial_row(
+    sweep: Sweep, number: int, parameters: Parameters, now_ms: int, *, replicate: int = 0, remedy: str | None = None
+) -> dict[str, Any]:
+    """A waiting trial of a locked sweep. Its seed follows its number; in an ablation, its replicate."""
     return {
         "id": new_id("trl"),
         "sweep_id": sweep.id,
@@ -106,7 +109,9 @@ def _row(sweep: Sweep, number: int, parameters: Parameters, now_ms: int) -> dict
         "state": TrialState.WAITING,
         "signature": signature(sweep.dataset, parameters),
         "config_hash": config_hash(parameters),
-        "seed": sweep.seed + number,
+        "seed": sweep.seed + (number if remedy is None else replicate),
+        "replicate": replicate,
+        "remedy": remedy,
         "revision": sweep.revision,
         "created_at_ms": now_ms,
         **parameter_columns(parameters),

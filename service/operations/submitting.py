@@ -12,12 +12,16 @@ from sqlalchemy.exc import IntegrityError
 from service.database.engine import Database
 from service.database.submissions import StoredAnswer, free_name, insert_sweep, store_answer, stored_answer
 from service.database.sweeps import NewEvent, append_events, get_sweep
+from service.database.trials import insert_trials
+from service.domain.ablation import Ablation
 from service.domain.identifiers import new_id
 from service.domain.plan import SweepPlan, make_plan
 from service.domain.states import SweepState
 from service.domain.sweep import Sweep
 from service.domain.sweep_keys import MAX_SEED
 from service.errors import Conflict, IdempotencyMismatch, InvalidRequest
+from service.operations.proposing import trial_row
+from service.operations.settling import trial_event
 
 _ATTEMPTS = 5
 _MAX_KEY = 255
@@ -130,8 +134,23 @@ def _insert(connection: Connection, plan: SweepPlan, seed: int, submitted: str, 
             "definition": definition,
             "submitted": submitted,
             "revision": 1,
+            "n_trials": 0 if document.ablation is None else document.ablation.n_trials,
             "created_at_ms": now_ms,
         },
     )
     append_events(connection, sweep.id, [NewEvent("sweep_submitted", {"name": name, "warnings": warnings})], now_ms)
+    if document.ablation is not None:
+        _insert_all(connection, sweep, document.ablation, now_ms)
     return Submission(get_sweep(connection, sweep.id) or sweep, warnings, replayed=False)
+
+
+def _insert_all(connection: Connection, sweep: Sweep, ablation: Ablation, now_ms: int) -> None:
+    """All trials of an ablation at once: matched trials wait together, so that one claim can take them together."""
+    rows = [
+        trial_row(sweep, number, variant.parameters, now_ms, replicate=replicate, remedy=variant.remedy)
+        for number, replicate, variant in ablation.trials()
+    ]
+    insert_trials(connection, rows)
+    append_events(
+        connection, sweep.id, [trial_event("trial_created", row["id"], row["number"]) for row in rows], now_ms
+    )

@@ -132,6 +132,8 @@ def trial_view(trial: Trial, beside: Surroundings | None) -> TrialView:
         worker_id=beside.worker_id,
         parameters=trial.parameters,
         seed=trial.seed,
+        replicate=trial.replicate,
+        remedy=trial.remedy,
         epoch=trial.epoch,
         best_epoch=trial.best_epoch,
         objective=trial.objective,

@@ -71,7 +71,7 @@ class DrawnSearch:
 
 def _draws(sweep: Sweep) -> DistinctDraws | GridDraws:
     space = Space.from_definition(sweep.definition["space"])
-    if sweep.method is Method.GRID:
+    if sweep.method in (Method.GRID, Method.ABLATION):  # an ablation has all its trials from the beginning
         return GridDraws(space, sweep.seed)
     kind = quasi_random_coordinates if sweep.method is Method.QMC and space.names else random_coordinates
     return DistinctDraws(space, kind(sweep.seed, len(space.names)), sweep.seed)

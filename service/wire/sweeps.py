@@ -92,7 +92,7 @@ class SweepSummary(Answer):
     state_reason: SweepReasonName | None
     waiting_for: WaitingForName | None
     summary: Annotated[str, Field(description="State and reason in a sentence.")]
-    method: Literal["random", "grid", "tpe", "qmc"]
+    method: Literal["random", "grid", "tpe", "qmc", "ablation"]
     dataset: str
     metric: MetricView
     run_cap: int | None
@@ -162,6 +162,8 @@ class TrialView(Answer):
     worker_id: Annotated[str | None, Field(description="Who trains it now.")]
     parameters: Parameters
     seed: int
+    replicate: Annotated[int, Field(description="Of an ablation: trials of one replicate share their seed.")]
+    remedy: Annotated[str | None, Field(description="Of an ablation: `base`, what was changed from it, or `all`.")]
     epoch: int | None
     best_epoch: int | None
     objective: float | None

@@ -45,3 +45,30 @@ def test_choose_batch(waiting: str, n_running: dict[str, int], held: list[int | 
 )
 def test_share_proposals(room: dict[str, int], n_active: dict[str, int], n: int, shares: dict[str, int]) -> None:
     assert share_proposals(room, n_active, n) == shares
+
+
+def matched(text: str) -> list[Candidate]:
+    """`a1 a2 b` is two matched trials of sweep a's group 1 … : the letter is the sweep, the digit the group."""
+    return [
+        Candidate(f"{name}{place}", name[0], None, int(name[1:]) if name[1:] else None)
+        for place, name in enumerate(text.split())
+    ]
+
+
+@pytest.mark.parametrize(
+    ("waiting", "held", "n", "chosen"),
+    [
+        ("a1 a1 a1 a2 a2 a2", "", 6, "a10 a11 a12 a23 a24 a25"),
+        ("a1 a1 a1 a2 a2 a2", "", 5, "a10 a11 a12"),
+        ("a1 a1 a1 a2 a2 a2", "", 2, "a10 a11"),
+        ("a1 a1 a1", "a", 2, ""),
+        ("a1 a1 a1", "a", 3, "a10 a11 a12"),
+        ("a1 a1 a1", "b", 2, "a10 a11"),
+        ("a1 a1 a1", "ab", 2, "a10 a11"),
+        ("a1 a1 a1 b b", "a", 2, "b3 b4"),
+        ("a1 a1 b b", "", 3, "a10 a11 b2"),
+    ],
+)
+def test_a_group_is_taken_whole_or_waits_for_its_own_sweep(waiting: str, held: str, n: int, chosen: str) -> None:
+    found = choose_batch(matched(waiting), {}, held_limits=[None] * len(held), held_sweeps=set(held), max_trials=n)
+    assert " ".join(found) == chosen
