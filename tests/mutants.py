@@ -36,8 +36,8 @@ FAULTS = {
     ),
     "fence-without-lease": Fault(
         "service/database/attempts.py",
-        ".where(attempts.c.lease_id == lease_id, attempts.c.trial_id.in_(trial_ids))",
-        ".where(attempts.c.trial_id.in_(trial_ids))",
+        '        attempts.c.lease_id == bindparam("lease_id"),\n        attempts.c.trial_id.in_',
+        "        attempts.c.trial_id.in_",
         (f"{OPERATIONS}/test_reporting.py",),
     ),
     "begin-instead-of-immediate": Fault(
@@ -48,8 +48,8 @@ FAULTS = {
     ),
     "no-lock-on-the-sweep": Fault(
         "service/database/sweeps.py",
-        "update(sweeps).where(sweeps.c.id == sweep_id).values(revision=sweeps.c.revision + 1).returning(sweeps)",
-        "select(sweeps).where(sweeps.c.id == sweep_id)",
+        "connection.execute(_LOCK, {",
+        "connection.execute(_BY_ID, {",
         (f"{OPERATIONS}/test_races.py", f"{OPERATIONS}/test_reporting.py"),
     ),
     "claim-key-not-looked-up": Fault(
@@ -66,7 +66,7 @@ FAULTS = {
     ),
     "racing-claim-told-nothing": Fault(
         "service/operations/claiming.py",
-        "_take(database, request, settings) or _stored_answer(database, request)",
+        "_take(database, request, settings) or _answer_of_twin(database, request)",
         "_take(database, request, settings)",
         (f"{OPERATIONS}/test_races.py::test_the_same_claim_twice_at_once",),
     ),
@@ -132,7 +132,7 @@ FAULTS = {
     ),
     "results-of-the-last-attempt-kept": Fault(
         "service/database/waiting_trials.py",
-        "            **cleared,\n",
+        "        **_CLEARED,\n",
         "",
         (f"{OPERATIONS}/test_claiming.py::test_a_new_attempt_forgets_the_last_ones_results",),
     ),

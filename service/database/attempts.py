@@ -4,8 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
+from service.database.bulk import insert_rows, update_rows
 from service.database.tables import attempts, trials
 from service.domain.states import AttemptOutcome, PruneReason
 
@@ -27,38 +28,17 @@ def insert_attempts(
     connection: Connection, fences: Sequence[Fence], *, lease_id: str, worker_id: str, now_ms: int
 ) -> None:
     """Begin attempts."""
-    connection.execute(
-        insert(attempts),
-        [
-            {
-                "trial_id": trial_id,
-                "attempt": attempt,
-                "lease_id": lease_id,
-                "worker_id": worker_id,
-                "started_at_ms": now_ms,
-            }
-            for trial_id, attempt in fences
-        ],
-    )
-
-
-_END = (
-    update(attempts)
-    .where(attempts.c.trial_id == bindparam("of_trial"), attempts.c.attempt == bindparam("of_attempt"))
-    .values(outcome=bindparam("ended_as"), ended_at_ms=bindparam("at_ms"), final_hash=bindparam("hash"))
-)
+    rows = [(trial_id, attempt, lease_id, worker_id, now_ms) for trial_id, attempt in fences]
+    insert_rows(connection, attempts, ("trial_id", "attempt", "lease_id", "worker_id", "started_at_ms"), rows)
 
 
 def end_attempts(connection: Connection, ended: Mapping[Fence, tuple[AttemptOutcome, str | None]], now_ms: int) -> None:
     """End attempts, each with its outcome and the hash of the `final` that ended it, if one did."""
-    if ended:
-        connection.execute(
-            _END,
-            [
-                {"of_trial": trial_id, "of_attempt": attempt, "ended_as": outcome, "at_ms": now_ms, "hash": final_hash}
-                for (trial_id, attempt), (outcome, final_hash) in ended.items()
-            ],
-        )
+    rows = [
+        (outcome.value, now_ms, final_hash, trial_id, attempt)
+        for (trial_id, attempt), (outcome, final_hash) in ended.items()
+    ]
+    update_rows(connection, attempts, ("trial_id", "attempt"), ("outcome", "ended_at_ms", "final_hash"), rows)
 
 
 _START = (
@@ -85,23 +65,29 @@ def describe_starts(connection: Connection, starts: Mapping[Fence, Mapping[str, 
         )
 
 
+_UNDER_LEASE = (
+    select(
+        attempts.c.trial_id,
+        attempts.c.attempt,
+        attempts.c.outcome,
+        attempts.c.final_hash,
+        trials.c.prune_reason,
+        attempts.c.class_shares,
+    )
+    .join(trials, trials.c.id == attempts.c.trial_id)
+    .where(
+        attempts.c.lease_id == bindparam("lease_id"),
+        attempts.c.trial_id.in_(bindparam("trial_ids", expanding=True)),
+    )
+)
+
+
 def attempts_under(connection: Connection, lease_id: str, trial_ids: Collection[str]) -> dict[Fence, EndedAttempt]:
     """The attempts at these trials that were begun under a lease."""
-    statement = (
-        select(
-            attempts.c.trial_id,
-            attempts.c.attempt,
-            attempts.c.outcome,
-            attempts.c.final_hash,
-            trials.c.prune_reason,
-            attempts.c.class_shares,
-        )
-        .join(trials, trials.c.id == attempts.c.trial_id)
-        .where(attempts.c.lease_id == lease_id, attempts.c.trial_id.in_(trial_ids))
-    )
+    rows = connection.execute(_UNDER_LEASE, {"lease_id": lease_id, "trial_ids": list(trial_ids)})
     return {
         (row.trial_id, row.attempt): EndedAttempt(row.outcome, row.final_hash, row.prune_reason, row.class_shares)
-        for row in connection.execute(statement)
+        for row in rows
     }
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from service.database.tables import claims
 
@@ -15,10 +15,13 @@ class StoredClaim:
     answer: str
 
 
+_BY_KEY = select(claims.c.request_hash, claims.c.answer).where(claims.c.claim_key == bindparam("claim_key"))
+_INSERT = insert(claims)
+
+
 def get_claim(connection: Connection, claim_key: str) -> StoredClaim | None:
     """The answer to a claim, if its key was used before."""
-    statement = select(claims.c.request_hash, claims.c.answer).where(claims.c.claim_key == claim_key)
-    row = connection.execute(statement).one_or_none()
+    row = connection.execute(_BY_KEY, {"claim_key": claim_key}).one_or_none()
     return None if row is None else StoredClaim(row.request_hash, row.answer)
 
 
@@ -33,14 +36,15 @@ def insert_claim(
 ) -> None:
     """Keep an answer. The key is unique: of two claims with one key that race, one fails here and changes nothing."""
     connection.execute(
-        insert(claims).values(
-            claim_key=claim_key,
-            worker_id=worker_id,
-            lease_id=lease_id,
-            request_hash=stored.request_hash,
-            answer=stored.answer,
-            created_at_ms=now_ms,
-        )
+        _INSERT,
+        {
+            "claim_key": claim_key,
+            "worker_id": worker_id,
+            "lease_id": lease_id,
+            "request_hash": stored.request_hash,
+            "answer": stored.answer,
+            "created_at_ms": now_ms,
+        },
     )
 
 

@@ -5,28 +5,38 @@ Whoever changes them holds the locks of the lease and of their sweeps.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
+from enum import Enum
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
 from service.database.attempts import Fence
+from service.database.bulk import json_text, update_rows
 from service.database.tables import trials
 from service.domain.report import MEASURED
 from service.domain.stability.enforcement import APPRAISED
 from service.domain.states import FailureKind, TrialState
 
-_RESULTS = (
-    *("state", "prune_reason", "prune_detail", "failure_kind", "failure_type", "failure_message"),
-    *("failure_traceback", "lease_id", "epoch", "objective", "best_epoch", "test_loss", "test_accuracy"),
-    *("wall_seconds", "device_seconds", "revision", "ended_at_ms"),
-    *MEASURED,
-    *APPRAISED,
+_PROGRESS = (
+    *("epoch", "objective", "best_epoch", "wall_seconds", "device_seconds", *MEASURED),
+    *("rule_warnings", "would_have_pruned", "would_have_pruned_epoch"),
 )
+"""Columns that a report changes of a trial that goes on: all that it need know of what was before."""
+
+_ENDING = (
+    *("state", "prune_reason", "prune_detail", "failure_kind", "failure_type", "failure_message"),
+    *("failure_traceback", "lease_id", "test_loss", "test_accuracy", "ended_at_ms"),
+    *(name for name in APPRAISED if name not in _PROGRESS),
+)
+"""Columns that are written when a lease loses a trial by a report. A running trial has nothing in them but its state
+and lease; what a failure of before left there was cleared when it was given to wait again."""
+
+_JSON = frozenset({"rule_warnings", "stability_parts", "verdict_evidence"})
 
 
 @dataclass(frozen=True, slots=True)
 class LeasedTrial:
-    """What a report needs to know of a running trial; `values` are the columns that it may change."""
+    """What a report needs to know of a running trial; `values` are columns that it may change, or has changed."""
 
     id: str
     sweep_id: str
@@ -49,28 +59,31 @@ def _leased_trial(row: Row[Any]) -> LeasedTrial:
         stop_requested=row.stop_requested,
         batch_limit=row.batch_limit,
         lost=row.lost,
-        values={name: getattr(row, name) for name in _RESULTS},
+        values={"state": TrialState.RUNNING} | {name: getattr(row, name) for name in _PROGRESS},
     )
 
 
 _LEASED = select(
     *(trials.c[name] for name in ("id", "sweep_id", "number", "attempt", "epochs", "stop_requested")),
     *(trials.c[name] for name in ("batch_limit", "lost")),
-    *(trials.c[name] for name in _RESULTS),
-)
+    *(trials.c[name] for name in _PROGRESS),
+).where(trials.c.lease_id == bindparam("lease_id"))
+_HELD = _LEASED.order_by(trials.c.id)
+_HELD_OF = _LEASED.where(trials.c.id.in_(bindparam("trial_ids", expanding=True)))
+_SWEEPS_OF = select(trials.c.sweep_id).where(trials.c.id.in_(bindparam("trial_ids", expanding=True))).distinct()
+_SWEEPS_HELD = select(trials.c.sweep_id).where(trials.c.lease_id == bindparam("lease_id")).distinct()
 
 
 def held_by(connection: Connection, lease_id: str) -> list[LeasedTrial]:
     """All trials that a lease holds: its batch, in the order of their ids."""
-    statement = _LEASED.where(trials.c.lease_id == lease_id).order_by(trials.c.id)
-    return [_leased_trial(row) for row in connection.execute(statement)]
+    return [_leased_trial(row) for row in connection.execute(_HELD, {"lease_id": lease_id})]
 
 
 def held_by_fence(connection: Connection, lease_id: str, fences: Collection[Fence]) -> dict[Fence, LeasedTrial]:
     """The trials that a lease holds in just these attempts. What is not in here may not be written to."""
-    ids = {trial_id for trial_id, _attempt in fences}
-    statement = _LEASED.where(trials.c.lease_id == lease_id, trials.c.id.in_(ids))
-    held = {row.id: _leased_trial(row) for row in connection.execute(statement)}
+    ids = list({trial_id for trial_id, _attempt in fences})
+    rows = connection.execute(_HELD_OF, {"lease_id": lease_id, "trial_ids": ids})
+    held = {row.id: _leased_trial(row) for row in rows}
     return {
         (trial_id, attempt): held[trial_id]
         for trial_id, attempt in fences
@@ -80,33 +93,28 @@ def held_by_fence(connection: Connection, lease_id: str, fences: Collection[Fenc
 
 def sweeps_of(connection: Connection, trial_ids: Collection[str]) -> list[str]:
     """The sweeps that these trials belong to."""
-    statement = select(trials.c.sweep_id).where(trials.c.id.in_(trial_ids)).distinct()
-    return list(connection.execute(statement).scalars())
+    return list(connection.execute(_SWEEPS_OF, {"trial_ids": list(trial_ids)}).scalars())
 
 
 def sweeps_held_by(connection: Connection, lease_id: str) -> list[str]:
     """The sweeps whose trials a lease holds; under the lease's lock no sweep can be added to them."""
-    statement = select(trials.c.sweep_id).where(trials.c.lease_id == lease_id).distinct()
-    return list(connection.execute(statement).scalars())
-
-
-_WRITE = (
-    update(trials)
-    .where(trials.c.id == bindparam("of_trial"))
-    .values({name: bindparam(f"new_{name}", type_=trials.c[name].type) for name in _RESULTS})
-)
+    return list(connection.execute(_SWEEPS_HELD, {"lease_id": lease_id}).scalars())
 
 
 def write_results(connection: Connection, changed: Sequence[LeasedTrial]) -> None:
     """Write the `values` of trials that were found by their fence in this transaction."""
-    if changed:
-        connection.execute(
-            _WRITE,
-            [
-                {"of_trial": trial.id} | {f"new_{name}": value for name, value in trial.values.items()}
-                for trial in changed
-            ],
-        )
+    going_on = [trial for trial in changed if trial.values["state"] is TrialState.RUNNING]
+    others = [trial for trial in changed if trial.values["state"] is not TrialState.RUNNING]
+    for written, columns in ((going_on, _PROGRESS), (others, (*_PROGRESS, *_ENDING))):
+        names = (*columns, "revision")
+        rows = [(*(_plain(name, trial.values.get(name)) for name in names), trial.id) for trial in written]
+        update_rows(connection, trials, ("id",), names, rows)
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name in _JSON:
+        return json_text(value)
+    return value.value if isinstance(value, Enum) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Order of locks, everywhere: the lease, then sweeps in the order of their ids, th
 can wait for each other.
 """
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from service.database.tables import leases
 from service.domain.lease import Lease
@@ -24,19 +24,22 @@ def insert_lease(connection: Connection, lease_id: str, worker_id: str, *, now_m
     )
 
 
+_RENEW = (
+    update(leases)
+    .where(leases.c.id == bindparam("lease_id"), leases.c.state == LeaseState.ACTIVE)
+    .values(expires_at_ms=bindparam("until_ms"))
+    .returning(leases.c.worker_id)
+)
+
+
 def renew_if_active(connection: Connection, lease_id: str, expires_at_ms: int) -> str | None:
     """Renew and lock a lease, expired or not as long as nobody reaped it: the token decides, not the clock.
 
     Returns:
         The worker's id; None if there is no such active lease.
     """
-    statement = (
-        update(leases)
-        .where(leases.c.id == lease_id, leases.c.state == LeaseState.ACTIVE)
-        .values(expires_at_ms=expires_at_ms)
-        .returning(leases.c.worker_id)
-    )
-    worker_id: str | None = connection.execute(statement).scalar_one_or_none()
+    renewed = connection.execute(_RENEW, {"lease_id": lease_id, "until_ms": expires_at_ms})
+    worker_id: str | None = renewed.scalar_one_or_none()
     return worker_id
 
 

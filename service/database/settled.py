@@ -51,21 +51,6 @@ def stop_running(connection: Connection, sweep: Sweep) -> None:
     )
 
 
-def has_failed_at(connection: Connection, sweep_id: str, revision: int) -> bool:
-    """Whether a trial failed by itself in the transaction with this revision."""
-    statement = (
-        select(trials.c.id)
-        .where(
-            trials.c.sweep_id == sweep_id,
-            trials.c.revision == revision,
-            trials.c.state == TrialState.FAILED,
-            trials.c.failure_kind != FailureKind.WORKER_LOST,
-        )
-        .limit(1)
-    )
-    return connection.execute(statement).first() is not None
-
-
 def count_ended_since_resumed(connection: Connection, sweep_id: str) -> tuple[int, int]:
     """How many trials ended since the sweep was last resumed, and how many of them failed; lost workers apart.
 

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
+from service.database.bulk import insert_rows, json_text
 from service.database.tables import events, sweeps
 from service.domain.states import SweepState
 from service.domain.sweep import EarlyTermination, Metric, Sweep
@@ -52,9 +53,23 @@ def sweep_from_row(row: Row[Any]) -> Sweep:
     )
 
 
+_BY_ID = select(sweeps).where(sweeps.c.id == bindparam("sweep_id"))
+_LOCK = (
+    update(sweeps).where(sweeps.c.id == bindparam("sweep_id")).values(revision=sweeps.c.revision + 1).returning(sweeps)
+)
+_ENDED = (SweepState.COMPLETED, SweepState.CANCELLED)
+_UNENDED = select(sweeps).where(sweeps.c.state.not_in(_ENDED)).order_by(sweeps.c.created_at_ms, sweeps.c.id)
+_COUNT_EVENTS = (
+    update(sweeps)
+    .where(sweeps.c.id == bindparam("sweep_id"))
+    .values(n_events=sweeps.c.n_events + bindparam("n_new"))
+    .returning(sweeps.c.n_events)
+)
+
+
 def get_sweep(connection: Connection, sweep_id: str) -> Sweep | None:
     """One sweep by its id, not locked."""
-    row = connection.execute(select(sweeps).where(sweeps.c.id == sweep_id)).one_or_none()
+    row = connection.execute(_BY_ID, {"sweep_id": sweep_id}).one_or_none()
     return None if row is None else sweep_from_row(row)
 
 
@@ -83,9 +98,7 @@ def lock_sweeps(connection: Connection, sweep_ids: Iterable[str]) -> dict[str, S
     """
     locked = {}
     for sweep_id in sorted(set(sweep_ids)):
-        row = connection.execute(
-            update(sweeps).where(sweeps.c.id == sweep_id).values(revision=sweeps.c.revision + 1).returning(sweeps)
-        ).one_or_none()
+        row = connection.execute(_LOCK, {"sweep_id": sweep_id}).one_or_none()
         if row is not None:
             locked[sweep_id] = sweep_from_row(row)
     return locked
@@ -98,33 +111,17 @@ def set_sweep_state(connection: Connection, sweep: Sweep, **values: Any) -> None
 
 def unended_sweeps(connection: Connection) -> list[Sweep]:
     """All sweeps that can still change by themselves, oldest first."""
-    ended = (SweepState.COMPLETED, SweepState.CANCELLED)
-    statement = select(sweeps).where(sweeps.c.state.not_in(ended)).order_by(sweeps.c.created_at_ms, sweeps.c.id)
-    return [sweep_from_row(row) for row in connection.execute(statement)]
+    return [sweep_from_row(row) for row in connection.execute(_UNENDED)]
 
 
 def append_events(connection: Connection, sweep_id: str, new: Sequence[NewEvent], now_ms: int) -> None:
     """Append events to a locked sweep; their numbers follow the last one without a gap."""
     if not new:
         return
-    last = connection.execute(
-        update(sweeps)
-        .where(sweeps.c.id == sweep_id)
-        .values(n_events=sweeps.c.n_events + len(new))
-        .returning(sweeps.c.n_events)
-    ).scalar_one()
+    last = connection.execute(_COUNT_EVENTS, {"sweep_id": sweep_id, "n_new": len(new)}).scalar_one()
     first = last - len(new) + 1
-    connection.execute(
-        insert(events),
-        [
-            {
-                "sweep_id": sweep_id,
-                "number": first + offset,
-                "kind": event.kind,
-                "trial_id": event.trial_id,
-                "body": dict(event.body),
-                "at_ms": now_ms,
-            }
-            for offset, event in enumerate(new)
-        ],
-    )
+    rows = [
+        (sweep_id, first + offset, event.kind, event.trial_id, json_text(dict(event.body)), now_ms)
+        for offset, event in enumerate(new)
+    ]
+    insert_rows(connection, events, ("sweep_id", "number", "kind", "trial_id", "body", "at_ms"), rows)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, func, select
 
+from service.database.bulk import insert_rows
 from service.database.tables import trials
 from service.domain.states import PruneReason, TrialState
 from service.domain.trial import Trial, TrialFact
@@ -46,9 +47,10 @@ def get_trial(connection: Connection, trial_id: str) -> Trial | None:
 
 
 def insert_trials(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert waiting trials of a locked sweep; each row is a full set of columns."""
+    """Insert trials of a locked sweep; all rows have the same columns, the first one's."""
     if rows:
-        connection.execute(insert(trials), list(rows))
+        columns = tuple(rows[0])
+        insert_rows(connection, trials, columns, [tuple(row[name] for name in columns) for row in rows])
 
 
 def count_states(connection: Connection, sweep_id: str) -> dict[TrialState, int]:

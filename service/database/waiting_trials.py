@@ -3,9 +3,10 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from service.database.tables import sweeps, trials
+from service.database.trials import parameter_names
 from service.domain.batch import Candidate
 from service.domain.report import MEASURED
 from service.domain.stability.enforcement import APPRAISED
@@ -16,38 +17,63 @@ CLAIMABLE = (SweepState.QUEUED, SweepState.RUNNING)
 _NEWEST = 64
 """So many of a sweep's newest trials tell which signatures it tries now."""
 
+_GRANTED = (
+    *(trials.c[name] for name in ("id", "sweep_id", "number", "attempt", "seed", "signature")),
+    *(trials.c[name] for name in parameter_names()),
+)
 
-def _claimable(datasets: Sequence[str], now_ms: int) -> ColumnElement[bool]:
-    return (
-        (trials.c.state == TrialState.WAITING)
-        & (trials.c.not_before_ms <= now_ms)
-        & sweeps.c.state.in_(CLAIMABLE)
-        & sweeps.c.dataset.in_(datasets)
+
+_IS_CLAIMABLE = (
+    (trials.c.state == TrialState.WAITING)
+    & (trials.c.not_before_ms <= bindparam("now_ms"))
+    & sweeps.c.state.in_(CLAIMABLE)
+    & sweeps.c.dataset.in_(bindparam("datasets", expanding=True))
+)
+_OLDEST = (
+    select(trials.c.signature)
+    .join(sweeps, sweeps.c.id == trials.c.sweep_id)
+    .where(_IS_CLAIMABLE)
+    .order_by(trials.c.created_at_ms, trials.c.sweep_id, trials.c.number)
+    .limit(1)
+)
+_WITH_WAITING = (
+    select(trials.c.sweep_id)
+    .join(sweeps, sweeps.c.id == trials.c.sweep_id)
+    .where(_IS_CLAIMABLE, trials.c.signature == bindparam("signature"))
+    .distinct()
+)
+_WAITING = (
+    select(*(trials.c[name] for name in ("id", "batch_limit", "created_at_ms", "number", "replicate", "remedy")))
+    .where(
+        trials.c.sweep_id == bindparam("sweep_id"),
+        trials.c.signature == bindparam("signature"),
+        trials.c.state == TrialState.WAITING,
+        trials.c.not_before_ms <= bindparam("now_ms"),
     )
+    .order_by(trials.c.created_at_ms, trials.c.number)
+    .limit(bindparam("n_most"))
+)
+_ACTIVE = (
+    select(trials.c.sweep_id, trials.c.state, func.count())
+    .where(
+        trials.c.sweep_id.in_(bindparam("sweep_ids", expanding=True)),
+        trials.c.state.in_((TrialState.WAITING, TrialState.RUNNING)),
+    )
+    .group_by(trials.c.sweep_id, trials.c.state)
+)
 
 
 def oldest_waiting(connection: Connection, datasets: Sequence[str], now_ms: int) -> str | None:
     """The signature of the trial that has waited longest, among those that a worker with these data sets can train."""
-    statement = (
-        select(trials.c.signature)
-        .join(sweeps, sweeps.c.id == trials.c.sweep_id)
-        .where(_claimable(datasets, now_ms))
-        .order_by(trials.c.created_at_ms, trials.c.sweep_id, trials.c.number)
-        .limit(1)
-    )
-    signature: str | None = connection.execute(statement).scalar_one_or_none()
+    found = connection.execute(_OLDEST, {"datasets": list(datasets), "now_ms": now_ms})
+    signature: str | None = found.scalar_one_or_none()
     return signature
 
 
 def sweeps_with_waiting(connection: Connection, signature: str, datasets: Sequence[str], now_ms: int) -> list[str]:
     """The sweeps that have claimable trials of a signature."""
-    statement = (
-        select(trials.c.sweep_id)
-        .join(sweeps, sweeps.c.id == trials.c.sweep_id)
-        .where(_claimable(datasets, now_ms), trials.c.signature == signature)
-        .distinct()
-    )
-    return list(connection.execute(statement).scalars())
+    wanted = {"signature": signature, "datasets": list(datasets), "now_ms": now_ms}
+    return list(connection.execute(_WITH_WAITING, wanted).scalars())
 
 
 def sweeps_trying(connection: Connection, among: Sequence[Sweep], signature: str) -> set[str]:
@@ -68,20 +94,8 @@ def waiting_trials(
     """Claimable trials of these sweeps, oldest first, ties in the order of the sweeps; at most `limit` of each."""
     found: list[tuple[int, int, int, Candidate]] = []
     for place, sweep_id in enumerate(sweep_ids):
-        statement = (
-            select(
-                *(trials.c[name] for name in ("id", "batch_limit", "created_at_ms", "number", "replicate", "remedy"))
-            )
-            .where(
-                trials.c.sweep_id == sweep_id,
-                trials.c.signature == signature,
-                trials.c.state == TrialState.WAITING,
-                trials.c.not_before_ms <= now_ms,
-            )
-            .order_by(trials.c.created_at_ms, trials.c.number)
-            .limit(limit)
-        )
-        for row in connection.execute(statement):
+        wanted = {"sweep_id": sweep_id, "signature": signature, "now_ms": now_ms, "n_most": limit}
+        for row in connection.execute(_WAITING, wanted):
             group = None if row.remedy is None else row.replicate
             candidate = Candidate(row.id, sweep_id, row.batch_limit, group)
             found.append((row.created_at_ms, place, row.number, candidate))
@@ -101,14 +115,28 @@ def last_proposed_ms(connection: Connection, sweep_ids: Collection[str]) -> dict
 def count_active(connection: Connection, sweep_ids: Collection[str]) -> dict[str, dict[TrialState, int]]:
     """How many trials of each sweep wait and run."""
     counts = {sweep_id: {TrialState.WAITING: 0, TrialState.RUNNING: 0} for sweep_id in sweep_ids}
-    statement = (
-        select(trials.c.sweep_id, trials.c.state, func.count())
-        .where(trials.c.sweep_id.in_(sweep_ids), trials.c.state.in_((TrialState.WAITING, TrialState.RUNNING)))
-        .group_by(trials.c.sweep_id, trials.c.state)
-    )
-    for sweep_id, state, count in connection.execute(statement):
+    for sweep_id, state, count in connection.execute(_ACTIVE, {"sweep_ids": list(sweep_ids)}):
         counts[sweep_id][state] = count
     return counts
+
+
+_CLEARED = dict.fromkeys((*MEASURED, *APPRAISED, "epoch", "objective", "best_epoch", "test_loss", "test_accuracy"))
+_TAKE = (
+    update(trials)
+    .where(trials.c.id.in_(bindparam("trial_ids", expanding=True)), trials.c.state == TrialState.WAITING)
+    .values(
+        state=TrialState.RUNNING,
+        attempt=trials.c.attempt + 1,
+        lease_id=bindparam("to_lease"),
+        stop_requested=False,
+        wall_seconds=None,
+        device_seconds=None,
+        started_at_ms=bindparam("now_ms"),
+        revision=bindparam("new_revision"),
+        **_CLEARED,
+    )
+    .returning(*_GRANTED)
+)
 
 
 def take_waiting(
@@ -117,23 +145,7 @@ def take_waiting(
     """Give waiting trials of one locked sweep to a lease; the results of an earlier attempt are cleared.
 
     Returns:
-        Full rows of the trials that were taken.
+        What a grant tells of the trials that were taken: a row each.
     """
-    cleared = dict.fromkeys((*MEASURED, *APPRAISED, "epoch", "objective", "best_epoch", "test_loss", "test_accuracy"))
-    statement = (
-        update(trials)
-        .where(trials.c.id.in_(trial_ids), trials.c.state == TrialState.WAITING)
-        .values(
-            state=TrialState.RUNNING,
-            attempt=trials.c.attempt + 1,
-            lease_id=lease_id,
-            stop_requested=False,
-            wall_seconds=None,
-            device_seconds=None,
-            started_at_ms=now_ms,
-            revision=revision,
-            **cleared,
-        )
-        .returning(trials)
-    )
-    return connection.execute(statement).all()
+    taken = {"trial_ids": list(trial_ids), "to_lease": lease_id, "now_ms": now_ms, "new_revision": revision}
+    return connection.execute(_TAKE, taken).all()

@@ -1,9 +1,10 @@
 """The workers table: who claims, what they do, how often they failed in a row."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, case, select, update
+from sqlalchemy import Connection, bindparam, case, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from service.database.tables import workers
@@ -12,12 +13,25 @@ from service.wire.leases import IdleCause, WorkerInfo
 INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
+_QUARANTINED = select(workers.c.quarantined_at_ms).where(workers.c.id == bindparam("worker_id"))
+_FAILURES = select(workers.c.failures_in_a_row).where(workers.c.id == bindparam("worker_id"))
+
+
+@cache
+def _see(dialect: str) -> Any:
+    """The statement that inserts a worker or brings it up to date."""
+    statement: Any = INSERTS[dialect](workers)
+    described = (*(name for name in WorkerInfo.model_fields if name != "worker_id"), "last_seen_ms")
+    return statement.on_conflict_do_update(
+        index_elements=["id"], set_={name: statement.excluded[name] for name in described}
+    )
+
+
 def see_claiming_worker(connection: Connection, info: WorkerInfo, now_ms: int) -> None:
     """Insert a worker that claims, or bring what it says about itself up to date."""
     described = info.model_dump(exclude={"worker_id"}) | {"datasets": list(info.datasets), "last_seen_ms": now_ms}
     new = {"id": info.worker_id, "phase": "idle", "phase_since_ms": now_ms, "first_seen_ms": now_ms}
-    statement: Any = INSERTS[connection.dialect.name](workers).values(described | new)
-    connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=described))
+    connection.execute(_see(connection.dialect.name), described | new)
 
 
 def see_working_worker(
@@ -47,8 +61,7 @@ def see_working_worker(
 
 def quarantined_at(connection: Connection, worker_id: str) -> int | None:
     """Since when a worker gets no trials; None if it gets some."""
-    statement = select(workers.c.quarantined_at_ms).where(workers.c.id == worker_id)
-    since: int | None = connection.execute(statement).scalar_one_or_none()
+    since: int | None = connection.execute(_QUARANTINED, {"worker_id": worker_id}).scalar_one_or_none()
     return since
 
 
@@ -67,7 +80,7 @@ def count_failures(
     """Count a worker's failures in a row, over trials that ended just now, in their order; quarantine it if many."""
     if not have_failed:
         return
-    before = connection.execute(select(workers.c.failures_in_a_row).where(workers.c.id == worker_id)).scalar_one()
+    before = connection.execute(_FAILURES, {"worker_id": worker_id}).scalar_one()
     in_a_row, most = before, before
     for has_failed in have_failed:
         in_a_row = in_a_row + 1 if has_failed else 0

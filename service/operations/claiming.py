@@ -32,7 +32,7 @@ from service.domain.lease import LeaseSettings, retry_after_ms
 from service.domain.states import TrialState
 from service.domain.sweep import Sweep
 from service.errors import Conflict, ProtocolTooOld
-from service.operations.settling import settle_sweep, trial_event
+from service.operations.settling import start_if_queued, trial_event
 from service.wire.base import PROTOCOL_VERSION
 from service.wire.leases import ClaimAnswer, ClaimRequest, Grant, Objective
 from service.wire.parameters import Parameters
@@ -71,15 +71,17 @@ def claim(
     """
     if request.protocol != PROTOCOL_VERSION:
         raise ProtocolTooOld(f"the worker speaks protocol {request.protocol}, this service {PROTOCOL_VERSION}")
-    stored = _stored_answer(database, request)
-    if stored is not None:
-        return stored
-    if _is_quarantined(database, request, settings):
-        return _nothing(request, settings, chance)
     answer = None
     for _ in range(_ROUNDS):
         with database.read() as connection:
-            n_waiting, shares = _look(connection, request, database.now_ms(connection))
+            stored = _stored_answer(connection, request)
+            if stored is not None:
+                return stored
+            now_ms = database.now_ms(connection)
+            quarantined_ms = quarantined_at(connection, request.worker.worker_id)
+            n_waiting, shares = _look(connection, request, now_ms)
+        if quarantined_ms is not None and _stays_quarantined(database, request, settings, quarantined_ms, now_ms):
+            break
         n_proposed = sum(propose(database, searches, sweep_id, n) for sweep_id, n in shares.items())
         answer = _take_once(database, request, settings)
         if answer is not None or not n_waiting + n_proposed:
@@ -90,9 +92,9 @@ def claim(
 def _take_once(database: Database, request: ClaimRequest, settings: LeaseSettings) -> ClaimAnswer | None:
     """Take trials; if the same claim, sent twice at once, was faster, its answer is the answer."""
     try:
-        return _take(database, request, settings) or _stored_answer(database, request)
+        return _take(database, request, settings) or _answer_of_twin(database, request)
     except IntegrityError:
-        answer = _stored_answer(database, request)
+        answer = _answer_of_twin(database, request)
         if answer is None:
             raise
         return answer
@@ -102,9 +104,13 @@ def _hash(request: ClaimRequest) -> str:
     return hashlib.sha256(request.model_dump_json().encode()).hexdigest()
 
 
-def _stored_answer(database: Database, request: ClaimRequest) -> ClaimAnswer | None:
+def _answer_of_twin(database: Database, request: ClaimRequest) -> ClaimAnswer | None:
     with database.read() as connection:
-        stored = get_claim(connection, request.claim_key)
+        return _stored_answer(connection, request)
+
+
+def _stored_answer(connection: Connection, request: ClaimRequest) -> ClaimAnswer | None:
+    stored = get_claim(connection, request.claim_key)
     if stored is None:
         return None
     if stored.request_hash != _hash(request):
@@ -112,12 +118,10 @@ def _stored_answer(database: Database, request: ClaimRequest) -> ClaimAnswer | N
     return ClaimAnswer.model_validate_json(stored.answer)
 
 
-def _is_quarantined(database: Database, request: ClaimRequest, settings: LeaseSettings) -> bool:
-    """Whether the worker failed so often in a row that it gets nothing for a while."""
-    with database.read() as connection:
-        since_ms, now_ms = quarantined_at(connection, request.worker.worker_id), database.now_ms(connection)
-    if since_ms is None:
-        return False
+def _stays_quarantined(
+    database: Database, request: ClaimRequest, settings: LeaseSettings, since_ms: int, now_ms: int
+) -> bool:
+    """Whether a worker that failed too often in a row must wait longer; if not, it gets one more chance."""
     with database.write() as connection:
         see_claiming_worker(connection, request.worker, now_ms)
         if now_ms < since_ms + settings.quarantine_seconds * 1000:
@@ -259,7 +263,7 @@ def _tell(
             if row.sweep_id == sweep.id
         ]
         append_events(connection, sweep.id, started, now_ms)
-        settle_sweep(connection, sweep, now_ms)
+        start_if_queued(connection, sweep, now_ms)
 
 
 def _answer(sweeps: dict[str, Sweep], rows: Sequence[Any], lease_id: str, settings: LeaseSettings) -> ClaimAnswer:

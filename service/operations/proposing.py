@@ -14,7 +14,7 @@ from service.domain.identifiers import new_id
 from service.domain.parameters import config_hash, signature
 from service.domain.states import TrialState
 from service.domain.sweep import Sweep
-from service.operations.settling import mark_exhausted, settle_sweep, trial_event
+from service.operations.settling import mark_exhausted, trial_event
 from service.suggestion.search import SweepSearch
 from service.suggestion.searches import Searches
 from service.wire.parameters import Parameters
@@ -93,9 +93,7 @@ def _insert(
         append_events(connection, sweep.id, created, now_ms)
     if is_exhausted and sweep.may_claim and len(rows) == len(proposals):
         mark_exhausted(connection, sweep, now_ms)
-    else:
-        settle_sweep(connection, sweep, now_ms)
-    return len(rows)
+    return len(rows)  # nothing else follows for a sweep from trials that wait
 
 
 def trial_row(

@@ -6,14 +6,24 @@ is it judged, so the order of slots decides nothing.
 """
 
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection
 
 from service.database.attempts import EndedAttempt, Fence, attempts_under, describe_starts, end_attempts
+from service.database.bulk import json_text
 from service.database.cases import read_cases
 from service.database.engine import Database
-from service.database.epochs import EpochKey, StoredEpoch, insert_epochs, rung_values, stored_epochs
+from service.database.epochs import (
+    MEASURED_EPOCH,
+    MEASURED_LAYER,
+    EpochKey,
+    StoredEpoch,
+    insert_epochs,
+    rung_values,
+    stored_epochs,
+)
 from service.database.leased_trials import LeasedTrial, held_by_fence, sweeps_of, write_results
 from service.database.leases import renew_if_active
 from service.database.sweeps import NewEvent, append_events, lock_sweeps, set_sweep_state
@@ -34,6 +44,8 @@ EPOCH_CONFLICT = Decision(Directive.CONFLICT, "this epoch was reported before wi
 FINAL_CONFLICT = Decision(Directive.CONFLICT, "this attempt was ended before by another final; the first stands")
 NO_SUCH_EPOCH = Decision(Directive.CONFLICT, "the trial has fewer epochs")
 
+_MEASURED = itemgetter(*MEASURED_EPOCH)
+_MEASURED_LAYER = itemgetter(*MEASURED_LAYER)
 
 APPRAISED_OUTCOMES = frozenset(
     {AttemptOutcome.COMPLETED, AttemptOutcome.PRUNED, AttemptOutcome.FAILED, AttemptOutcome.CANCELLED}
@@ -258,8 +270,9 @@ def _write(connection: Connection, ledger: _Ledger, told: dict[Fence, Decision],
     end_attempts(connection, ended, now_ms)
     for sweep in ledger.sweeps.values():
         append_events(connection, sweep.id, _events(ledger, sweep.id, told, ended), now_ms)
-        if any(ledger.held[fence].sweep_id == sweep.id for fence in ended):
-            settle_sweep(connection, sweep, now_ms)
+        outcomes = {outcome for fence, (outcome, _hash) in ended.items() if ledger.held[fence].sweep_id == sweep.id}
+        if outcomes:
+            settle_sweep(connection, sweep, now_ms, has_failed=AttemptOutcome.FAILED in outcomes)
     return [outcome for outcome, _hash in ended.values()]
 
 
@@ -271,27 +284,16 @@ def _appraise(connection: Connection, ledger: _Ledger, ended: set[Fence]) -> Non
 
 
 def _write_rows(connection: Connection, ledger: _Ledger, told: dict[Fence, Decision], now_ms: int) -> None:
-    epoch_rows: list[dict[str, Any]] = []
-    layer_rows: list[dict[str, Any]] = []
-    for (trial_id, attempt, number), epoch in ledger.epochs.items():
-        key = {"trial_id": trial_id, "attempt": attempt, "epoch": number}
-        decision = told[(trial_id, attempt)]
-        row = dict(epoch)
-        layers = row.pop("layers")
-        row["nonfinite_values"] = row["nonfinite_values"] or None
-        row |= key
-        row |= {
-            "objective": ledger.courses[(trial_id, attempt)].objectives[number],
-            "directive": decision.directive,
-            "directive_reason": decision.reason,
-            "content_hash": ledger.hashes[(trial_id, attempt, number)],
-            "reported_at_ms": now_ms,
-        }
-        epoch_rows.append(row)
-        for layer in layers:
-            layer_row = dict(layer) | key
-            layer_row["nonfinite_values"] = layer_row["nonfinite_values"] or None
-            layer_rows.append(layer_row)
+    epoch_rows: list[tuple[Any, ...]] = []
+    layer_rows: list[tuple[Any, ...]] = []
+    for key, epoch in ledger.epochs.items():
+        fence, number = key[:2], key[2]
+        decision, objective = told[fence], ledger.courses[fence].objectives[number]
+        made = (objective, decision.directive.value, decision.reason, ledger.hashes[key], now_ms)
+        epoch_rows.append((*fence, *_MEASURED(vars(epoch)), json_text(epoch.nonfinite_values or None), *made))
+        layer_rows += [
+            (*key, *_MEASURED_LAYER(vars(layer)), json_text(layer.nonfinite_values or None)) for layer in epoch.layers
+        ]
     insert_epochs(connection, epoch_rows, layer_rows)
 
 
@@ -322,7 +324,7 @@ def _events(
         trial = ledger.held[fence]
         if trial.sweep_id == sweep_id:
             state, objective = trial.values["state"], trial.values["objective"]
-            reason = told[fence].reason or trial.values["failure_kind"]
+            reason = told[fence].reason or trial.values.get("failure_kind")
             body = {"attempt": trial.attempt, "epoch": trial.values["epoch"], "objective": objective, "reason": reason}
             events.append(trial_event(f"trial_{state}", trial.id, trial.number, **body))
     return events

@@ -16,7 +16,6 @@ from service.database.settled import (
     best_completed,
     cancel_waiting,
     count_ended_since_resumed,
-    has_failed_at,
     stop_running,
 )
 from service.database.sweeps import NewEvent, append_events, set_sweep_state
@@ -28,10 +27,16 @@ MIN_ENDED_FOR_FAILURE_LIMIT = 8
 """A sweep's share of failures says nothing before so many trials have ended."""
 
 
-def settle_sweep(connection: Connection, sweep: Sweep, now_ms: int) -> Sweep:
+def settle_sweep(connection: Connection, sweep: Sweep, now_ms: int, *, has_failed: bool = False) -> Sweep:
     """Draw the conclusions from the trials of a locked sweep as they are now, and append the sweep's events.
 
     Call it at the end of every transaction that changed a trial's state.
+
+    Args:
+        connection: In the transaction.
+        sweep: As it is after the change.
+        now_ms: The time.
+        has_failed: Whether a trial failed by itself in this transaction; a lost worker says nothing about the sweep.
 
     Returns:
         The sweep as it is afterwards.
@@ -39,18 +44,25 @@ def settle_sweep(connection: Connection, sweep: Sweep, now_ms: int) -> Sweep:
     if sweep.is_ended:
         return sweep
     active = count_active(connection, [sweep.id])[sweep.id]
-    if sweep.state is SweepState.QUEUED and active[TrialState.RUNNING]:
-        sweep = _change(connection, sweep, now_ms, "sweep_started", state=SweepState.RUNNING, started_at_ms=now_ms)
+    if active[TrialState.RUNNING]:
+        sweep = start_if_queued(connection, sweep, now_ms)
     if sweep.state is not SweepState.STOPPING:
         sweep = _stop_if_reached(connection, sweep, now_ms)
         if sweep.state is SweepState.STOPPING:
             active[TrialState.WAITING] = 0
     if not active[TrialState.RUNNING] and not active[TrialState.WAITING]:
         sweep = _end_if_done(connection, sweep, now_ms)
-    if sweep.state is SweepState.RUNNING and _fails_too_often(connection, sweep):
+    if has_failed and sweep.state is SweepState.RUNNING and _fails_too_often(connection, sweep):
         reason = SweepReason.FAILURE_LIMIT
         sweep = _change(connection, sweep, now_ms, "sweep_paused", state=SweepState.PAUSED, state_reason=reason)
     return sweep
+
+
+def start_if_queued(connection: Connection, sweep: Sweep, now_ms: int) -> Sweep:
+    """Start a locked sweep of which trials run, if none did before: all that can follow from giving trials out."""
+    if sweep.state is not SweepState.QUEUED:
+        return sweep
+    return _change(connection, sweep, now_ms, "sweep_started", state=SweepState.RUNNING, started_at_ms=now_ms)
 
 
 def drain_sweep(connection: Connection, sweep: Sweep, reason: SweepReason, now_ms: int) -> Sweep:
@@ -111,12 +123,7 @@ def _end(connection: Connection, sweep: Sweep, now_ms: int, state: SweepState, r
 
 
 def _fails_too_often(connection: Connection, sweep: Sweep) -> bool:
-    """Whether a trial failed in this transaction and the share of failures since the last resume is too large.
-
-    Lost workers apart: they say nothing about the sweep.
-    """
-    if not has_failed_at(connection, sweep.id, sweep.revision):
-        return False
+    """Whether the share of failures since the last resume is too large, lost workers apart."""
     n_ended, n_failed = count_ended_since_resumed(connection, sweep.id)
     return n_ended >= MIN_ENDED_FOR_FAILURE_LIMIT and n_failed > sweep.failure_limit * n_ended
 
