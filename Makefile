@@ -61,7 +61,8 @@ lock: $(READY)  ## resolve the dependencies again, with hashes and without the n
 	$(COMPILE) pyproject.toml -o requirements/base.txt
 	$(COMPILE) pyproject.toml --extra worker -o requirements/worker.txt
 	$(COMPILE) pyproject.toml --extra gpu -o requirements/gpu.txt
-	$(COMPILE) pyproject.toml --extra worker --extra dev -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra figures -o requirements/figures.txt
+	$(COMPILE) pyproject.toml --extra worker --extra figures --extra dev -o requirements/dev.txt
 	! grep -n '://' requirements/*.txt
 
 secrets:  ## make the two secrets that docker-compose.yml reads, unless they are there

@@ -14,7 +14,7 @@ ClientError
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
@@ -232,6 +232,22 @@ class Client:
         """Let a failed or cancelled trial run again."""
         return self._call(TrialView, "POST", f"/v1/trials/{_segment(trial)}:retry")
 
+    # figures
+
+    def sweep_figure(self, sweep: str, kind: str, **query: str) -> dict[str, Any]:
+        """A figure of a sweep as Plotly JSON; `plotly.graph_objects.Figure` takes it.
+
+        Args:
+            sweep: Its id or name.
+            kind: For example `history`; docs/dashboard.md lists all.
+            query: What the kind has a choice of, as in `x="learning_rate"`.
+        """
+        return self._figure(f"/v1/sweeps/{_segment(sweep)}/figures/{_segment(kind)}", query)
+
+    def trial_figure(self, trial: str, kind: str, **query: str) -> dict[str, Any]:
+        """A figure of a trial as Plotly JSON, for example `gradient_flow`."""
+        return self._figure(f"/v1/trials/{_segment(trial)}/figures/{_segment(kind)}", query)
+
     # events, workers, service
 
     def events(self, sweep: str, *, after: int = 0, reconnect: bool = True) -> Iterator[EventView]:
@@ -260,6 +276,10 @@ class Client:
         return self._call(LiveView, "GET", "/livez").version
 
     # one request
+
+    def _figure(self, path: str, query: Mapping[str, str | Sequence[str]]) -> dict[str, Any]:
+        figure: dict[str, Any] = self._send("GET", path, params=httpx.QueryParams(query)).json()
+        return figure
 
     def _steer(self, sweep: str, verb: str) -> SweepView:
         return self._call(SweepView, "POST", f"/v1/sweeps/{_segment(sweep)}:{verb}")

@@ -11,6 +11,7 @@ from gradsweep.cli import (
     demo,
     diagnosing,
     doctor,
+    drawing,
     processes,
     replaying,
     starting,
@@ -34,7 +35,20 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
-    groups = (processes, starting, sweeps, watching, diagnosing, steering, training, replaying, workers, doctor, demo)
+    groups = (
+        processes,
+        starting,
+        sweeps,
+        watching,
+        diagnosing,
+        drawing,
+        steering,
+        training,
+        replaying,
+        workers,
+        doctor,
+        demo,
+    )
     for group in groups:
         group.register(app)
     return app

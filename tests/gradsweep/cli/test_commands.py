@@ -1,7 +1,9 @@
 """Every command that talks to a service, against the real one: what it prints, in JSON and for people."""
 
 import json
+import re
 import socket
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -178,6 +180,54 @@ def test_from_trials_to_the_best(gradsweep: Run, sweep: SweepView, url: str) -> 
     assert "gradients of epoch 1" in shown
     assert len(json.loads(gradsweep("show", f"{sweep.name}/2", "--json"))["epochs"]) == 2
     assert "run_cap" in gradsweep("show", sweep.name) or "completed" in gradsweep("show", sweep.name)
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"), [("f.pdf", b"%PDF-"), ("f.svg", b"<?xml"), ("f.png", b"\x89PNG"), ("f.json", b'{"data"')]
+)
+def test_a_figure_is_saved_in_the_format_of_its_name(
+    gradsweep: Run, sweep: SweepView, url: str, tmp_path: Path, name: str, begins: bytes
+) -> None:
+    train(url, 3)
+    said = gradsweep("figure", "gradient_flow", f"{sweep.name}/1", "-o", str(tmp_path / name))
+    assert said.startswith(f"Wrote {tmp_path / name}")
+    assert (tmp_path / name).read_bytes().startswith(begins)
+
+
+def test_a_figure_as_a_page_asks_no_other_host(gradsweep: Run, sweep: SweepView, tmp_path: Path) -> None:
+    path = tmp_path / "f.html"
+    said = json.loads(gradsweep("figure", "history", "-o", str(path), "--json"))
+    assert said == {"file": str(path), "title": "History", "inches": None}
+    page = path.read_text()
+    assert "Plotly.newPlot" in page
+    assert re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=", page) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["history", "-o", "f.gif"], ".pdf, .svg, .png, .html, .json"),
+        (["flow", "-o", "f.json"], "there are history"),
+        (["history", "latest", "latest/0", "-o", "f.json"], "not of both"),
+        (["history", "latest", "latest", "-o", "f.json"], "of one sweep"),
+        (["history", "-o", "no-such-folder/f.json"], "cannot be written"),
+    ],
+)
+def test_a_figure_that_cannot_be_is_one_line(
+    url: str, sweep: SweepView, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    assert main.run(["figure", *arguments, "--url", url]) == 2
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err.count("\n")) == ("", 1)
+    assert words in captured.err
+
+
+def test_without_matplotlib_the_command_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main.run(["figure", "history", "-o", "f.pdf"]) == 2
+    assert "pip install 'gradsweep[figures]'" in capsys.readouterr().err
 
 
 def test_watch_ends_with_the_sweep(gradsweep: Run, sweep: SweepView, url: str) -> None:
