@@ -24,6 +24,7 @@ import httpx
 from gradsweep.streaming import read_events
 from service.wire.base import Answer
 from service.wire.diagnosis import DiagnosisView
+from service.wire.search import ImportancesView, ParetoView
 from service.wire.sweeps import (
     AttemptList,
     BestTrials,
@@ -200,8 +201,22 @@ class Client:
             token = page.next_page_token
 
     def best(self, sweep: str, *, k: int = 5, filter: str | None = None) -> BestTrials:
-        """The k best completed trials."""
+        """The k best completed trials; in a sweep with bounds, those that keep them, and why the next one lost."""
         return self._call(BestTrials, "GET", f"/v1/sweeps/{_segment(sweep)}/best", params=_query(k=k, filter=filter))
+
+    def pareto(self, sweep: str, *, metrics: str | None = None) -> ParetoView:
+        """The completed trials that none beats in every metric.
+
+        Args:
+            sweep: Its id or name.
+            metrics: Names separated by commas, such as `val_accuracy,stability`; the sweep's own if left out.
+        """
+        return self._call(ParetoView, "GET", f"/v1/sweeps/{_segment(sweep)}/pareto", params=_query(metrics=metrics))
+
+    def importances(self, sweep: str, *, target: str | None = None) -> ImportancesView:
+        """Which searched parameters decide a metric; the sweep's own if `target` is left out."""
+        path = f"/v1/sweeps/{_segment(sweep)}/importances"
+        return self._call(ImportancesView, "GET", path, params=_query(target=target))
 
     def trial(self, trial: str) -> TrialView:
         """One trial by its id."""

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from service.api import events, figures, health, leases, page, sweeps, trials, workers
+from service.api import events, figures, health, leases, page, search, sweeps, trials, workers
 from service.api.bodies import BodyReader
 from service.api.context import Context
 from service.api.documenting import openapi_of
@@ -31,6 +31,7 @@ from service.domain.lease import LeaseSettings
 from service.errors import Conflict, SchemaMismatch, ServiceError
 from service.operations.reaping import Reaper
 from service.settings import ServiceSettings
+from service.suggestion.importances import ImportanceMemory
 from service.suggestion.searches import Searches
 
 logger = logging.getLogger("gradsweep")
@@ -79,7 +80,7 @@ def create_app(settings: ServiceSettings, database: Database | None = None) -> F
     )
     for kind in (ServiceError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle_problem)
-    for module in (page, sweeps, events, trials, figures, leases, workers, health):
+    for module in (page, sweeps, search, events, trials, figures, leases, workers, health):
         app.include_router(module.router)
     app.openapi = openapi_of(app)  # type: ignore[method-assign]
     app.state.context = Context(
@@ -87,6 +88,7 @@ def create_app(settings: ServiceSettings, database: Database | None = None) -> F
         lease_settings=lease_settings,
         database=opened,
         searches=Searches(),
+        importances=ImportanceMemory(),
         signal=signal,
         reaper=reaper,
         meters=meters,

@@ -19,6 +19,7 @@ from gradsweep.cli import (
     sweeps,
     training,
     watching,
+    weighing,
     workers,
 )
 from gradsweep.cli.exits import CommandError, ExitCode
@@ -39,6 +40,7 @@ def build_app() -> typer.Typer:
         processes,
         starting,
         sweeps,
+        weighing,
         watching,
         diagnosing,
         drawing,

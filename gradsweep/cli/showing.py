@@ -20,6 +20,8 @@ def print_sweep(sweep: SweepView) -> None:
         ("rate", rate_line(sweep) or "not known"),
         ("best", "none yet" if sweep.best is None else f"{number(sweep.best.objective)} (trial {sweep.best.number})"),
         ("metric", f"{sweep.metric.direction} {sweep.metric.name} of the {sweep.metric.at} epoch"),
+        *(("and", f"{metric.direction} {metric.name}") for metric in sweep.metrics[1:]),
+        *(("bound", bound) for bound in sweep.constraints),
         ("method", f"{sweep.method}, seed {sweep.seed}, at most {sweep.max_parallel} trials at once"),
         ("data set", sweep.dataset),
         *(("warning", warning) for warning in sweep.warnings),

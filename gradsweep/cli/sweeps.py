@@ -151,16 +151,32 @@ def best(
     from gradsweep.cli.connection import connect
     from gradsweep.cli.naming import find_sweep
     from gradsweep.cli.output import print_json, print_trials
+    from gradsweep.cli.wording import number
 
     with connect(url, token_file) as client:
         found = find_sweep(client, sweep)
         ranked = client.best(found.id, k=k, filter=filter)
     if as_json:
         print_json(ranked)
-    elif ranked.trials:
+        return
+    if ranked.trials:
         print_trials(ranked.trials, found)
+    lost = ranked.best_infeasible
+    if lost is not None:
+        would = ", though it would be the best" if lost.would_be_best and ranked.trials else ""
+        objective = number(lost.trial.objective)
+        typer.echo(
+            f"Trial {lost.trial.number} with {ranked.metric.name} {objective} does not count{would}: "
+            f"{'; '.join(lost.reasons)}.",
+            err=True,
+        )
+    if ranked.note:
+        typer.echo(f"Ranked by {ranked.metric.name} alone; gradsweep pareto {quote(found.name)} shows all.", err=True)
+    if ranked.trials:
         first = ranked.trials[0].number
         typer.echo(f"Next: gradsweep train {quote(f'{found.name}/{first}')} -o model.keras", err=True)
+    elif ranked.constraints:
+        typer.echo(f"{found.name} has no completed trial with {' and '.join(ranked.constraints)} yet.", err=True)
     else:
         typer.echo(f"{found.name} has no completed trial yet ({found.summary}).", err=True)
 

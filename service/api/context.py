@@ -10,6 +10,7 @@ from service.api.measuring import Meters
 from service.database.engine import Database
 from service.domain.lease import LeaseSettings
 from service.settings import ServiceSettings
+from service.suggestion.importances import ImportanceMemory
 from service.suggestion.searches import Searches
 
 
@@ -46,6 +47,7 @@ class Context:
     lease_settings: LeaseSettings
     database: Database
     searches: Searches
+    importances: ImportanceMemory
     signal: Signal
     reaper: ReaperHealth
     meters: Meters

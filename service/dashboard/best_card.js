@@ -37,12 +37,22 @@ export function parameterList(parameters, searched) {
     element("div", { class: searched.includes(name) ? "searched" : null }, element("dt", {}, word(name)), element("dd", {}, value(parameters[name])))));
 }
 
+/** The best of the trials that break a bound of the sweep, and why it lost. */
+function lost(best) {
+  const found = best.best_infeasible;
+  if (!found) return null;
+  return element("p", { class: "notice small", style: "margin: 14px 0" },
+    element("a", { href: at`#/trials/${found.trial.id}` }, `Trial ${found.trial.number}`),
+    ` with ${metric(best.metric.name, found.trial.objective)} does not count${best.best && found.would_be_best ? ", though it would be the best" : ""}: ${found.reasons.join("; ")}.`);
+}
+
 /** The card. */
 export function bestCard(best, searched) {
   const trial = best.best;
   if (!trial) {
     return element("section", { class: "card" }, element("h2", {}, "Best configuration"),
-      element("p", { class: "lead" }, "The first trial that completes appears here."));
+      element("p", { class: "lead" }, best.constraints?.length ? `The first trial that completes with ${best.constraints.join(" and ")} appears here.`
+        : "The first trial that completes appears here."), lost(best));
   }
   const shown = Object.fromEntries(searched.filter((name) => name in trial.parameters).map((name) => [name, trial.parameters[name]]));
   return element("section", { class: "card", "aria-labelledby": "best" },
@@ -52,6 +62,8 @@ export function bestCard(best, searched) {
     element("p", { class: "value", style: "margin: 14px 0 2px" }, metric(best.metric.name, trial.objective)),
     element("p", { class: "soft small" }, `${word(best.metric.name)} · test accuracy ${metric("accuracy", trial.test_accuracy)} · stability ${number(trial.stability, 2)} `,
       trial.verdict ? sign(trial.verdict) : null),
+    best.note ? element("p", { class: "soft small" }, `Ranked by ${word(best.metric.name)} alone: the figure "Pareto front" shows what is traded.`) : null,
+    lost(best),
     element("div", { style: "margin: 20px 0" }, parameterList(Object.keys(shown).length ? shown : trial.parameters, [])),
     element("div", { class: "row" },
       copyButton("Copy for a sweep file", () => fragment(trial.parameters)),

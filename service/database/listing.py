@@ -20,6 +20,7 @@ from sqlalchemy import (
     true,
 )
 
+from service.database.feasible import keeps_bounds
 from service.database.sweeps import sweep_from_row
 from service.database.tables import sweeps, trials
 from service.database.trials import trial_from_row
@@ -103,13 +104,17 @@ def sweeps_page(
     return [sweep_from_row(row) for row in _page(connection, statement, sweeps.c, keys=keys, after=after, limit=limit)]
 
 
-def best_trials(connection: Connection, sweep: Sweep, *, condition: Condition | None, k: int) -> list[Trial]:
-    """The k best completed trials, best first, equal ones by number."""
+def best_trials(
+    connection: Connection, sweep: Sweep, *, condition: Condition | None, k: int, is_feasible: bool = True
+) -> list[Trial]:
+    """The k best completed trials that keep the sweep's bounds, or that break one; best first, equal ones by number."""
+    kept = keeps_bounds(sweep.goals, trials.c)
     is_maximized = sweep.metric.direction == "maximize"
     statement = _TRIAL_LIST.where(
         trials.c.sweep_id == sweep.id,
         trials.c.state == TrialState.COMPLETED,
         trials.c.objective.is_not(None),
+        kept if is_feasible else not_(kept),
         true() if condition is None else clause_of(condition, trials.c),
     )
     order = trials.c.objective.desc() if is_maximized else trials.c.objective.asc()

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, and_, case, func, or_, select
 
+from service.database.feasible import keeps_bounds
 from service.database.tables import epochs, leases, sweeps, trials, workers
 from service.domain.progress import LiveWorker, StateSum
 from service.domain.states import Direction, LeaseState, SweepState, TrialState, Verdict
+from service.domain.sweep import Sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +61,21 @@ def verdict_counts(connection: Connection, sweep_ids: Collection[str]) -> dict[s
     return counts
 
 
-def best_so_far(connection: Connection, sweep_ids: Collection[str]) -> dict[str, BestSoFar]:
-    """The best completed trial of each sweep that has one, found through the index of objectives."""
+def best_so_far(connection: Connection, found: Sequence[Sweep]) -> dict[str, BestSoFar]:
+    """The best completed trial of each sweep that has one, found through the index of objectives.
+
+    In a sweep with bounds it is the best of those that keep them.
+    """
     candidate = trials.alias("candidate")
     is_candidate = and_(
         candidate.c.sweep_id == sweeps.c.id,
         candidate.c.state == TrialState.COMPLETED,
         candidate.c.objective.is_not(None),
+        *(
+            or_(sweeps.c.id != sweep.id, keeps_bounds(sweep.goals, candidate.c))
+            for sweep in found
+            if sweep.goals.constraints
+        ),
     )
     largest, smallest = (
         select(candidate.c.id).where(is_candidate).order_by(order, candidate.c.number).limit(1).scalar_subquery()
@@ -75,7 +85,7 @@ def best_so_far(connection: Connection, sweep_ids: Collection[str]) -> dict[str,
     statement = (
         select(trials.c.sweep_id, trials.c.id, trials.c.number, trials.c.objective)
         .select_from(sweeps.join(trials, trials.c.id == chosen))
-        .where(sweeps.c.id.in_(sweep_ids))
+        .where(sweeps.c.id.in_([sweep.id for sweep in found]))
     )
     return {row.sweep_id: BestSoFar(row.id, row.number, row.objective) for row in connection.execute(statement)}
 

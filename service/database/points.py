@@ -1,24 +1,57 @@
 """What figures draw of a sweep: a few columns of many trials, and the epochs of a few."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, Select, and_, select
 
+from service.database.feasible import keeps_bounds
 from service.database.tables import epochs, trials
 from service.database.trials import parameter_names, parameters_from_row
-from service.domain.points import Curve, TrialPoint
+from service.domain.metrics import STORED_METRICS
+from service.domain.points import Curve, MetricPoint, TrialPoint
+from service.domain.states import TrialState
+from service.domain.sweep import Sweep
 
-_DRAWN = (
+_DRAWN: tuple[Any, ...] = (
     *(trials.c[name] for name in ("id", "number", "state", "objective", "verdict")),
+    *(trials.c[name] for name in ("created_at_ms", "started_at_ms", "ended_at_ms", *STORED_METRICS)),
     *(trials.c[name] for name in parameter_names()),
 )
 
 
-def trial_points(connection: Connection, sweep_id: str) -> list[TrialPoint]:
+def trial_points(connection: Connection, sweep: Sweep) -> list[TrialPoint]:
     """All trials of a sweep, by number."""
-    statement = select(*_DRAWN).where(trials.c.sweep_id == sweep_id).order_by(trials.c.number)
+    kept = keeps_bounds(sweep.goals, trials.c).label("is_feasible")
+    statement: Select[Any] = select(*_DRAWN, kept).where(trials.c.sweep_id == sweep.id).order_by(trials.c.number)
     return [
-        TrialPoint(row.id, row.number, row.state, row.objective, row.verdict, parameters_from_row(row))
+        TrialPoint(
+            row.id,
+            row.number,
+            row.state,
+            row.objective,
+            row.verdict,
+            parameters_from_row(row),
+            {name: getattr(row, name) for name in STORED_METRICS},
+            bool(row.is_feasible),
+            row.created_at_ms,
+            row.started_at_ms,
+            row.ended_at_ms,
+        )
+        for row in connection.execute(statement)
+    ]
+
+
+def metric_points(connection: Connection, sweep_id: str) -> list[MetricPoint]:
+    """The completed trials of a sweep by their metrics, by number."""
+    columns = (trials.c[name] for name in ("id", "number", "objective", *STORED_METRICS))
+    statement = (
+        select(*columns)
+        .where(trials.c.sweep_id == sweep_id, trials.c.state == TrialState.COMPLETED)
+        .order_by(trials.c.number)
+    )
+    return [
+        MetricPoint(row.id, row.number, row.objective, {name: getattr(row, name) for name in STORED_METRICS})
         for row in connection.execute(statement)
     ]
 

@@ -2,6 +2,7 @@
 
 from sqlalchemy import BigInteger, Connection, case, func, literal, select, update
 
+from service.database.feasible import keeps_bounds
 from service.database.tables import events, leases, sweeps, trials
 from service.domain.states import Direction, FailureKind, LeaseState, SweepState, TrialState
 from service.domain.sweep import Sweep
@@ -20,12 +21,17 @@ _HAS_LIVE_LEASE = (
 
 
 def best_completed(connection: Connection, sweep: Sweep) -> float | None:
-    """The best objective of a sweep's completed trials; None if it has no target, so that nobody looks in vain."""
+    """The best objective of a sweep's completed trials that keep its bounds.
+
+    None if it has no target, so that nobody looks in vain.
+    """
     if sweep.metric.target is None:
         return None
     best = func.max if sweep.metric.direction is Direction.MAXIMIZE else func.min
     statement = select(best(trials.c.objective)).where(
-        trials.c.sweep_id == sweep.id, trials.c.state == TrialState.COMPLETED
+        trials.c.sweep_id == sweep.id,
+        trials.c.state == TrialState.COMPLETED,
+        keeps_bounds(sweep.goals, trials.c),
     )
     value: float | None = connection.execute(statement).scalar_one()
     return value

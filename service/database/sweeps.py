@@ -12,8 +12,9 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 
 from service.database.bulk import insert_rows, json_text
 from service.database.tables import events, sweeps
+from service.domain.goals import Metric
 from service.domain.states import SweepState
-from service.domain.sweep import EarlyTermination, Metric, Sweep
+from service.domain.sweep import EarlyTermination, Sweep
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from service.database.bulk import insert_rows
 from service.database.tables import trials
+from service.domain.metrics import STORED_METRICS
 from service.domain.states import PruneReason, TrialState
 from service.domain.trial import Trial, TrialFact
 from service.wire.parameters import Parameters
@@ -46,6 +47,12 @@ def get_trial(connection: Connection, trial_id: str) -> Trial | None:
     return None if row is None else trial_from_row(row)
 
 
+def get_trials(connection: Connection, trial_ids: Sequence[str]) -> list[Trial]:
+    """Trials by their ids, by number; those that do not exist are left out."""
+    statement = select(trials).where(trials.c.id.in_(trial_ids)).order_by(trials.c.number)
+    return [trial_from_row(row) for row in connection.execute(statement)]
+
+
 def insert_trials(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Insert trials of a locked sweep; all rows have the same columns, the first one's."""
     if rows:
@@ -73,6 +80,7 @@ def facts_since(connection: Connection, sweep_id: str, revision: int) -> list[Tr
             epoch=row.epoch,
             diverged=row.prune_reason in (PruneReason.NONFINITE, PruneReason.BLOWUP),
             revision=row.revision,
+            measured={name: getattr(row, name) for name in STORED_METRICS},
         )
         for row in connection.execute(statement)
     ]

@@ -26,6 +26,34 @@ METRIC_WORDS: dict[str, str] = {
 """What each metric is, in words, for answers and documentation."""
 
 
+STORED_METRICS: dict[str, Direction] = {
+    **METRICS,
+    "stability": Direction.MAXIMIZE,
+    "depth_slope": Direction.MINIMIZE,
+    "wall_seconds": Direction.MINIMIZE,
+    "device_seconds": Direction.MINIMIZE,
+}
+"""What is known of every trial that ended, and can be bounded, weighed or traded. Each is a column of `trials`.
+
+A depth slope is the better, the nearer it is to zero: its size counts.
+"""
+
+STORED_WORDS: dict[str, str] = {
+    "stability": "the stability S of its gradients, 0 to 1",
+    "depth_slope": "decades per layer by which the gradient shrinks toward the input; negative where it grows",
+    "wall_seconds": "seconds from its first epoch to its last",
+    "device_seconds": "its share of the device's seconds",
+}
+"""What the metrics that are no metric of an epoch are, in words."""
+
+
 def is_share(name: str) -> bool:
     """Whether the metric lies in [0, 1] by definition."""
-    return not name.endswith("_loss")
+    return name == "stability" or (name in METRICS and not name.endswith("_loss"))
+
+
+def loss_of(name: str, value: float) -> float:
+    """A stored metric turned so that less is better."""
+    if name == "depth_slope":
+        return abs(value)
+    return -value if STORED_METRICS[name] is Direction.MAXIMIZE else value

@@ -115,7 +115,7 @@ def _warnings(read: SweepDocument, n_programs: int, per_program: float | None, g
             f"once, and only trials of one shape train together; search fewer shapes, {LEAST_TRIALS_PER_PROGRAM} "
             "trials each at least"
         )
-    learns = read.method is Method.TPE and read.chose_parallel
+    learns = read.method in (Method.TPE, Method.NSGA2) and read.chose_parallel
     if learns and generations is not None and generations < LEAST_GENERATIONS:
         warnings.append(
             f"max_parallel {read.max_parallel} leaves {generations:g} generations: most trials are chosen before "

@@ -7,9 +7,9 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
+from service.domain.goals import Metric
 from service.domain.stability.enforcement import Enforcement, plain_decision
 from service.domain.states import AttemptOutcome, Directive, FailureKind, PruneReason, TrialState
-from service.domain.sweep import Metric
 from service.wire.leases import Completed, EpochReport, Failed, ReportEntry, Stopped
 
 MEASURED = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_balanced_accuracy", "val_macro_f1")

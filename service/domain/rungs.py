@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from math import floor
 from statistics import median
 
+from service.domain.goals import Metric
 from service.domain.states import Direction
-from service.domain.sweep import EarlyTermination, Metric
+from service.domain.sweep import EarlyTermination
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,7 @@ class Method(StrEnum):
     TPE = "tpe"
     QMC = "qmc"
     ABLATION = "ablation"
+    NSGA2 = "nsga2"
 
 
 class Direction(StrEnum):

@@ -3,27 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from service.domain.states import Direction, Method, MetricAt, SweepReason, SweepState
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """What a sweep ranks by. `target` ends the sweep when a trial reaches it."""
-
-    name: str
-    direction: Direction
-    at: MetricAt
-    target: float | None = None
-
-    def is_better(self, value: float, than: float) -> bool:
-        """Whether `value` beats `than`; equal values do not."""
-        return value > than if self.direction is Direction.MAXIMIZE else value < than
-
-    def is_reached(self, value: float | None) -> bool:
-        """Whether a value is at or beyond the target."""
-        if value is None or self.target is None:
-            return False
-        return value == self.target or self.is_better(value, self.target)
+from service.domain.goals import Goals, Metric, stored_goals
+from service.domain.states import Method, SweepReason, SweepState
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +23,10 @@ class EarlyTermination:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One row of `sweeps` as a domain object. `definition` holds what is never queried: space and warnings."""
+    """One row of `sweeps` as a domain object.
+
+    `definition` holds what is never queried: space, bounds, further metrics, warnings.
+    """
 
     id: str
     name: str
@@ -66,6 +50,11 @@ class Sweep:
     created_at_ms: int
     started_at_ms: int | None
     ended_at_ms: int | None
+
+    @property
+    def goals(self) -> Goals:
+        """Everything that its trials are judged by: its metrics, of which `metric` is the first, and its bounds."""
+        return stored_goals(self.metric, self.definition)
 
     @property
     def is_ended(self) -> bool:

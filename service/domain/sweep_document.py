@@ -6,18 +6,20 @@ are accepted with a warning, planned ones are refused as not supported yet, any 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from service.domain.ablation import Ablation
 from service.domain.catalogue import CATALOGUE, PRESETS
 from service.domain.distributions import Constant, Distribution
 from service.domain.findings import Findings
+from service.domain.goals import Constraint, Metric, plain_constraints
 from service.domain.plain_data import did_you_mean, escaped, find_problems, shown
 from service.domain.space import MAX_ENUMERATED, Space, idle_names
 from service.domain.states import Method
-from service.domain.sweep import EarlyTermination, Metric
+from service.domain.sweep import EarlyTermination
 from service.domain.sweep_ablation import read_ablation, refuse_ablation_keys
+from service.domain.sweep_goals import plain_metrics, read_constraints, read_metrics
 from service.domain.sweep_keys import (
     BUILT_IN_DATASETS,
     DEFAULT_PARALLEL,
@@ -26,9 +28,9 @@ from service.domain.sweep_keys import (
     MAX_RUN_CAP,
     MAX_SEED,
     PLANNED_KEYS,
-    PLANNED_METHODS,
     SWEEP_KEYS,
     WANDB_KEYS,
+    population_size,
 )
 from service.domain.sweep_parameters import read_parameters
 from service.domain.sweep_rules import GradientRules, plain_gradient_rules, read_gradient_rules
@@ -56,7 +58,8 @@ class SweepDocument:
     name: str
     dataset: str
     method: Method
-    metric: Metric
+    metrics: tuple[Metric, ...]
+    constraints: tuple[Constraint, ...]
     run_cap: int | None
     max_parallel: int
     chose_parallel: bool
@@ -73,6 +76,11 @@ class SweepDocument:
     defaulted: list[str]
     warnings: list[str]
 
+    @property
+    def metric(self) -> Metric:
+        """What trials are ranked and ended early by: the first of the metrics, which is the only one as a rule."""
+        return self.metrics[0]
+
     def definition(self) -> dict[str, Any]:
         """What a sweep's row keeps of it as JSON."""
         early = self.early_termination
@@ -85,6 +93,8 @@ class SweepDocument:
                 "min_trials": early.min_trials,
             },
             "gradient_rules": plain_gradient_rules(self.gradient_rules),
+            "metrics": plain_metrics(self.metrics),
+            "constraints": [asdict(each) for each in self.constraints],
             "resolved": self.resolved,
             "defaulted": self.defaulted,
             "preset": self.preset,
@@ -140,7 +150,8 @@ class _Reader:
         dataset = self.dataset()
         preset = self.choice("preset", {**dict.fromkeys(PRESETS), None: None}, None)
         given = read_parameters(self.document["parameters"], self.findings, weights_allowed=method is Method.RANDOM)
-        metric, metric_left_out = read_metric(self.document.get("metric"), self.findings)
+        metrics, metric_left_out = self.metrics()
+        constraints = read_constraints(self.document.get("constraints"), self.findings)
         early, early_left_out = read_early_termination(self.document.get("early_terminate"), self.findings)
         rules, rules_left_out = read_gradient_rules(self.document.get("gradient_rules"), self.findings)
         self.defaulted += metric_left_out + early_left_out + rules_left_out
@@ -165,7 +176,9 @@ class _Reader:
             "name": self.name(method, dataset),
             "dataset": dataset,
             "method": method.value,
-            "metric": plain_metric(metric),
+            "metric": plain_metric(metrics[0]) if len(metrics) == 1 else None,
+            "metrics": plain_metrics(metrics) if len(metrics) > 1 else None,
+            "constraints": plain_constraints(constraints) or None,
             "run_cap": run_cap,
             "early_terminate": plain_early_termination(early),
             "gradient_rules": plain_gradient_rules(rules),
@@ -184,7 +197,8 @@ class _Reader:
             name=read["name"],
             dataset=dataset,
             method=method,
-            metric=metric,
+            metrics=metrics,
+            constraints=constraints,
             run_cap=run_cap,
             max_parallel=parallel,
             chose_parallel=chosen_parallel is not None,
@@ -268,10 +282,17 @@ class _Reader:
 
     def method(self) -> Method:
         value = self.document.get("method")
-        if value in PLANNED_METHODS:
-            self.findings.refuse_planned("/method", f"the method {value}")
-            return Method.RANDOM
         return _METHODS[self.choice("method", _METHODS, "tpe") if value is not None else "tpe"]
+
+    def metrics(self) -> tuple[tuple[Metric, ...], list[str]]:
+        """The metric, or the several metrics, and the pointers of what was left out."""
+        several = self.document.get("metrics")
+        if several is None:
+            metric, left_out = read_metric(self.document.get("metric"), self.findings)
+            return (metric,), left_out
+        if self.document.get("metric") is not None:
+            self.findings.refuse("/metric", "metric and metrics say two things; keep one of them")
+        return read_metrics(several, self.findings)
 
     # the whole
 
@@ -341,7 +362,12 @@ class _Reader:
 
 
 def _default_parallel(method: Method, run_cap: int | None) -> int:
-    """A bank that swallows the whole sweep searches at random: model-based methods get sixteen generations."""
+    """A bank that swallows the whole sweep searches at random: model-based methods get sixteen generations.
+
+    Evolution learns once a generation, so that a whole one may run at once.
+    """
+    if method is Method.NSGA2:
+        return population_size(run_cap)
     if method is not Method.TPE:
         return DEFAULT_PARALLEL
     return min(max(LEAST_TPE_PARALLEL, (run_cap or 0) // 16), MAX_PARALLEL)

@@ -3,8 +3,10 @@
 SWEEP_KEYS: dict[str, str] = {
     "name": "what to call the sweep; a name that is taken gets -2",
     "dataset": "digits, mnist-5k, mnist, fashion-mnist, or the name of one's own",
-    "method": "random, grid, tpe (also written bayes), qmc or ablation",
+    "method": "random, grid, tpe (also written bayes), qmc, nsga2 or ablation",
     "metric": "what to rank by: name, goal, target, at",
+    "metrics": "several metrics to trade against one another, in place of metric",
+    "constraints": "bounds that a trial must keep to be the best",
     "run_cap": "how many trials at most; needed unless the method is grid or ablation, or there is a time budget",
     "early_terminate": "how unpromising trials end: type, min_iter, eta, min_trials",
     "gradient_rules": "which signs of unstable gradients end a trial, or flag it",
@@ -38,17 +40,21 @@ WANDB_KEYS = (
 
 PLANNED_KEYS = (
     "confirm",
-    "constraints",
     "early_stopping",
     "exclusive",
-    "metrics",
     "tags",
 )
-PLANNED_METHODS = ("nsga2",)
 BUILT_IN_DATASETS = ("digits", "mnist-5k", "mnist", "fashion-mnist")
 
 MAX_RUN_CAP = 1_000_000
 MAX_SEED = 2**31 - 1
 MAX_PARALLEL = 4096
 DEFAULT_PARALLEL = 1024
+POPULATION_BOUNDS = (8, 50)
 LEAST_TPE_PARALLEL = 8
+
+
+def population_size(run_cap: int | None) -> int:
+    """Trials of a generation under nsga2: a tenth of the sweep, within bounds."""
+    low, high = POPULATION_BOUNDS
+    return high if run_cap is None else min(max(low, run_cap // 10), high)

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from service.domain.findings import Findings
-from service.domain.metrics import METRICS, TEST_METRICS, is_share
+from service.domain.goals import Metric
+from service.domain.metrics import METRICS, STORED_METRICS, TEST_METRICS, is_share
 from service.domain.plain_data import did_you_mean, escaped, shown
 from service.domain.states import Direction, MetricAt
-from service.domain.sweep import EarlyTermination, Metric
+from service.domain.sweep import EarlyTermination
 from service.domain.sweep_keys import MAX_RUN_CAP
 
 _KINDS: dict[str, Literal["none", "hyperband", "median"]] = {
@@ -25,12 +26,12 @@ _PLANNED_RULES = ("max_iter", "s", "strict")
 
 def read_metric(section: Any, findings: Findings) -> tuple[Metric, list[str]]:
     """The metric that a sweep ranks by, and the pointers of what was left out."""
-    keys = _known_keys("metric", section, ("name", "goal", "target", "at"), "{name: val_accuracy}", findings)
+    keys = known_keys("metric", section, ("name", "goal", "target", "at"), "{name: val_accuracy}", findings)
     name = keys.get("name", "val_accuracy")
     if not isinstance(name, str) or name not in METRICS:
         findings.refuse("/metric/name", _metric_message(name))
         name = "val_accuracy"
-    _check_goal(name, keys.get("goal"), findings)
+    check_goal("/metric/goal", name, keys.get("goal"), findings)
     at = keys.get("at", "last")
     if at not in ("last", "best"):
         findings.refuse("/metric/at", f"{shown(at)} is neither last (epoch) nor best (epoch so far); write one of them")
@@ -39,8 +40,9 @@ def read_metric(section: Any, findings: Findings) -> tuple[Metric, list[str]]:
     return Metric(name, METRICS[name], MetricAt(at), _read_target(keys.get("target"), name, findings)), left_out
 
 
-def _check_goal(name: str, goal: Any, findings: Findings) -> None:
-    natural = METRICS[name]
+def check_goal(pointer: str, name: str, goal: Any, findings: Findings) -> None:
+    """Refuse a goal that is not the metric's own direction."""
+    natural = STORED_METRICS[name]
     if goal is None or goal == natural.value:
         return
     if isinstance(goal, str) and goal in [each.value for each in Direction]:
@@ -48,7 +50,7 @@ def _check_goal(name: str, goal: Any, findings: Findings) -> None:
         message = f"{name} is better when {better}: {goal} would search for the worst; write {natural.value}"
     else:
         message = f"{shown(goal)} is no goal; write {natural.value} or leave it out"
-    findings.refuse("/metric/goal", message)
+    findings.refuse(pointer, message)
 
 
 def _read_target(target: Any, name: str, findings: Findings) -> float | None:
@@ -81,7 +83,7 @@ def plain_metric(metric: Metric) -> dict[str, Any]:
 def read_early_termination(section: Any, findings: Findings) -> tuple[EarlyTermination, list[str]]:
     """How unpromising trials end, and the pointers of what was left out."""
     known = ("type", "min_iter", "eta", "min_trials")
-    keys = dict(_known_keys("early_terminate", section, (*known, *_PLANNED_RULES), "{type: hyperband}", findings))
+    keys = dict(known_keys("early_terminate", section, (*known, *_PLANNED_RULES), "{type: hyperband}", findings))
     for key in _PLANNED_RULES:
         if keys.pop(key, None) is not None:
             findings.refuse_planned(f"/early_terminate/{key}", f"early_terminate.{key}")
@@ -125,9 +127,10 @@ def plain_early_termination(early: EarlyTermination) -> dict[str, Any]:
     return {"type": early.kind, **{key: values[key] for key in _RULES[early.kind]}}
 
 
-def _known_keys(
+def known_keys(
     section_name: str, section: Any, known: tuple[str, ...], example: str, findings: Findings
 ) -> Mapping[str, Any]:
+    """A section's keys, those refused that it does not take; empty if it was left out."""
     if section is None:
         return {}
     if not isinstance(section, Mapping):

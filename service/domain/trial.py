@@ -7,7 +7,8 @@ waiting ──claim──► running ──report──► completed | pruned | 
 waiting ──user──► cancelled         failed | cancelled ──user's retry──► waiting
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from service.domain.states import FailureKind, PruneReason, StabilityLimit, TrialState, Verdict
@@ -77,7 +78,8 @@ class TrialFact:
     """What the search needs to know of a trial: its parameters and what came of them.
 
     `objective` is final when the trial is completed; for a pruned trial it is the last value before the end.
-    `diverged` marks a trial pruned for values that are not finite, or for a loss that blew up.
+    `diverged` marks a trial pruned for values that are not finite, or for a loss that blew up. `measured` holds its
+    stored metrics (service.domain.metrics), as they were at its end.
     """
 
     number: int
@@ -87,3 +89,8 @@ class TrialFact:
     epoch: int | None
     diverged: bool
     revision: int
+    measured: Mapping[str, float | None] = field(default_factory=dict)
+
+    def value(self, name: str) -> float | None:
+        """What the trial has of a stored metric, or its `objective`."""
+        return self.objective if name == "objective" else self.measured.get(name)

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from service.domain.goals import Metric
 from service.domain.points import TrialPoint
-from service.domain.sweep import Metric
 
 Figure = dict[str, Any]
 Trace = dict[str, Any]

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from service.domain.goals import Metric
 from service.domain.points import Curve, TrialPoint
 from service.domain.states import TrialState, Verdict
-from service.domain.sweep import Metric
 from service.figures.axes import parameter_axis, searched
 from service.figures.frame import Figure, Trace, better_first, bounded, empty, epoch_axis, evenly, figure, points_trace
 from service.figures.palette import (

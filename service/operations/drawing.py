@@ -40,7 +40,7 @@ def draw_sweep(database: Database, ref: str, kind: str, *, x: str | None = None,
             raise InvalidRequest(f"{value[:64]!r} is no parameter.", [Problem(f"query/{name}", f"one of {listed}")])
     sweep = resolve_sweep(database, ref)
     with database.read() as connection:
-        points = trial_points(connection, sweep.id)
+        points = trial_points(connection, sweep)
 
     def curves(chosen: Sequence[TrialPoint]) -> list[Curve]:
         with database.read() as connection:

@@ -29,8 +29,10 @@ from service.errors import NotFound
 from service.operations.viewing import (
     attempt_view,
     epoch_view,
+    infeasible_view,
     layer_view,
     metric_view,
+    ranking_note,
     sweep_summary,
     sweep_view,
     trial_view,
@@ -120,23 +122,37 @@ def list_trials(database: Database, ref: str, query: ListQuery) -> TrialList:
         page = trials_page(
             connection, sweep.id, condition=plan.condition, keys=plan.keys, after=plan.after, limit=query.page_size + 1
         )
-        views = _trial_views(connection, page[: query.page_size])
+        views = trial_views(connection, page[: query.page_size])
     return TrialList(trials=views, next_page_token=_next_token(page, query, plan))
 
 
 def read_best(database: Database, ref: str, *, k: int, filter_text: str | None) -> BestTrials:
-    """The k best completed trials of a sweep that meet a filter, best first."""
+    """The k best completed trials of a sweep that keep its bounds and meet a filter, best first.
+
+    Beside them stands the best of those that break a bound, and why it lost. Of several metrics the first one ranks.
+    """
     condition = None if filter_text is None else parse_filter(filter_text, TRIAL_FIELDS)
     with database.read() as connection:
         sweep = _sweep(connection, ref)
-        views = _trial_views(connection, best_trials(connection, sweep, condition=condition, k=k))
-    return BestTrials(metric=metric_view(sweep), best=views[0] if views else None, trials=views)
+        views = trial_views(connection, best_trials(connection, sweep, condition=condition, k=k))
+        lost = []
+        if sweep.goals.constraints:
+            lost = best_trials(connection, sweep, condition=condition, k=1, is_feasible=False)
+        lost_views = trial_views(connection, lost)
+    return BestTrials(
+        metric=metric_view(sweep.metric),
+        best=views[0] if views else None,
+        trials=views,
+        constraints=tuple(str(each) for each in sweep.goals.constraints),
+        best_infeasible=infeasible_view(sweep, lost[0], lost_views[0], views[0] if views else None) if lost else None,
+        note=ranking_note(sweep),
+    )
 
 
 def read_trial(database: Database, trial_id: str) -> TrialView:
     """One trial."""
     with database.read() as connection:
-        return _trial_views(connection, [_trial(connection, trial_id)])[0]
+        return trial_views(connection, [_trial(connection, trial_id)])[0]
 
 
 def read_attempts(database: Database, trial_id: str) -> AttemptList:
@@ -196,7 +212,7 @@ def _summaries(
 ) -> list[SweepSummary]:
     now_ms = database.now_ms(connection)
     ids = [sweep.id for sweep in sweeps]
-    sums, best, verdicts = state_sums(connection, ids), best_so_far(connection, ids), verdict_counts(connection, ids)
+    sums, best, verdicts = state_sums(connection, ids), best_so_far(connection, sweeps), verdict_counts(connection, ids)
     workers = live_workers(connection, now_ms - round(alive_seconds * 1000))
     summaries = []
     for sweep in sweeps:
@@ -216,7 +232,8 @@ def _summaries(
     return summaries
 
 
-def _trial_views(connection: Connection, trials: Sequence[Trial]) -> tuple[TrialView, ...]:
+def trial_views(connection: Connection, trials: Sequence[Trial]) -> tuple[TrialView, ...]:
+    """Trials with what stands beside them, in one query for all."""
     beside = surroundings(connection, [trial.id for trial in trials])
     return tuple(trial_view(trial, beside.get(trial.id)) for trial in trials)
 

@@ -9,6 +9,7 @@ from sqlalchemy import Row
 
 from service.database.history import Event
 from service.database.overview import BestSoFar, Surroundings
+from service.domain.goals import Metric
 from service.domain.progress import Forecast
 from service.domain.states import TrialState, Verdict, WaitingFor
 from service.domain.sweep import Sweep
@@ -19,6 +20,7 @@ from service.wire.sweeps import (
     EpochView,
     EventView,
     FailureView,
+    InfeasibleTrial,
     LayerView,
     MetricView,
     Progress,
@@ -48,10 +50,27 @@ def _value(member: StrEnum | None) -> Any:
     return None if member is None else member.value
 
 
-def metric_view(sweep: Sweep) -> MetricView:
-    """What the sweep ranks by."""
-    metric = sweep.metric
+def metric_view(metric: Metric) -> MetricView:
+    """A metric that a sweep ranks by."""
     return MetricView(name=metric.name, direction=metric.direction.value, at=metric.at.value, target=metric.target)
+
+
+def ranking_note(sweep: Sweep) -> str | None:
+    """What to know of a ranking by the first of several metrics."""
+    if len(sweep.goals.metrics) == 1:
+        return None
+    names = ", ".join(metric.name for metric in sweep.goals.metrics)
+    return f"Ranked by {sweep.metric.name} alone; this sweep trades {names}: /v1/sweeps/{sweep.id}/pareto shows how."
+
+
+def infeasible_view(sweep: Sweep, trial: Trial, view: TrialView, best: TrialView | None) -> InfeasibleTrial:
+    """A trial that breaks a bound of its sweep, and why it is not the best."""
+    reasons = sweep.goals.complaints(lambda name: getattr(trial, name))
+    if best is None or trial.objective is None or best.objective is None:
+        would_win = best is None
+    else:
+        would_win = sweep.metric.is_better(trial.objective, best.objective)
+    return InfeasibleTrial(trial=view, reasons=tuple(reasons), would_be_best=would_win)
 
 
 def sweep_summary(
@@ -74,7 +93,9 @@ def sweep_summary(
         summary=words,
         method=sweep.method.value,
         dataset=sweep.dataset,
-        metric=metric_view(sweep),
+        metric=metric_view(sweep.metric),
+        metrics=tuple(map(metric_view, sweep.goals.metrics)),
+        constraints=tuple(str(each) for each in sweep.goals.constraints),
         run_cap=sweep.run_cap,
         max_parallel=sweep.max_parallel,
         counts=TrialCounts(**{state.value: counts.get(state, 0) for state in TrialState}),

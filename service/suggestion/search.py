@@ -4,9 +4,9 @@ The record is the database; a search is a brain without memory. It is rebuilt fr
 step with them by revision, and what it suggests depends on (sweep seed, trial number, rows) alone.
 """
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from threading import Lock
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from optuna.trial import FrozenTrial
@@ -15,6 +15,7 @@ from service.domain.parameters import config_hash
 from service.domain.space import Space
 from service.domain.states import Method, TrialState
 from service.domain.sweep import Sweep
+from service.domain.sweep_keys import population_size
 from service.domain.trial import TrialFact
 from service.suggestion.dimensions import Dimensions
 from service.suggestion.draws import (
@@ -25,11 +26,15 @@ from service.suggestion.draws import (
     shuffled_grid,
 )
 from service.suggestion.history import N_BEST, N_RECENT, History
+from service.suggestion.nsga2 import Generations
 from service.suggestion.tpe import ask_tpe
 from service.wire.parameters import Parameters
 
-_TPE_TRIES = 5
+_MODEL_TRIES = 5
 _RANDOM_TRIES = 100
+
+_Asker = Callable[[Sequence[int]], dict[str, Any]]
+"""Entropy → one trial's searched values in Optuna's words."""
 
 
 class SweepSearch(Protocol):
@@ -78,7 +83,7 @@ def _draws(sweep: Sweep) -> DistinctDraws | GridDraws:
 
 
 class ModelSearch:
-    """A search that learns: TPE over the sweep's history.
+    """A search that learns from the sweep's history: TPE, or evolution by NSGA-II.
 
     Args:
         sweep: What is searched, and for what.
@@ -91,10 +96,13 @@ class ModelSearch:
     def __init__(self, sweep: Sweep, *, n_best: int = N_BEST, n_recent: int = N_RECENT) -> None:
         self.revision = 0
         self._seed = sweep.seed
-        self._direction = sweep.metric.direction
+        self._goals = sweep.goals
         self._space = Space.from_definition(sweep.definition["space"])
         self._dimensions = Dimensions(self._space)
-        self._history = History(self._dimensions, self._direction, n_best=n_best, n_recent=n_recent)
+        evolves = sweep.method is Method.NSGA2
+        size = population_size(sweep.definition["resolved"].get("run_cap"))
+        self._generations = Generations(self._dimensions, self._goals, size) if evolves else None
+        self._history = History(self._dimensions, self._goals, n_best=n_best, n_recent=n_recent, all_complete=evolves)
         self._taken: set[str] = set()
         self._lock = Lock()
 
@@ -115,9 +123,10 @@ class ModelSearch:
         suggested: list[Parameters] = []
         with self._lock:
             proposed: set[str] = set()
-            window = self._history.window()
+            window: list[FrozenTrial] = [] if self._generations else self._history.window()
+            asker = self._asker(window)
             for number in numbers:
-                parameters = self._suggest_one(number, window, proposed)
+                parameters = self._suggest_one(number, asker, proposed)
                 if parameters is None:
                     break
                 suggested.append(parameters)
@@ -125,18 +134,24 @@ class ModelSearch:
                 window.append(self._history.seen(_waiting(number, parameters)))
         return suggested
 
-    def _suggest_one(self, number: int, window: Sequence[FrozenTrial], proposed: Container[str]) -> Parameters | None:
+    def _asker(self, window: Sequence[FrozenTrial]) -> _Asker:
+        """What is asked for trials: TPE over the window as it grows, or the parents of the next generation."""
+        if self._generations is None:
+            return lambda entropy: ask_tpe(self._dimensions, self._goals, window, entropy)
+        generations, parents = self._generations, self._generations.parents(self._history.finished())
+        return lambda entropy: generations.ask(parents, entropy)
+
+    def _suggest_one(self, number: int, asker: _Asker, proposed: Container[str]) -> Parameters | None:
         """A trial that was not taken yet: the model's, else a random one, else what is left of a finite space."""
-        for parameters in self._candidates(number, window):
+        for parameters in self._candidates(number, asker):
             fingerprint = config_hash(parameters)
             if fingerprint not in self._taken and fingerprint not in proposed:
                 return parameters
         return None
 
-    def _candidates(self, number: int, window: Sequence[FrozenTrial]) -> Iterator[Parameters]:
-        for attempt in range(_TPE_TRIES):
-            params = ask_tpe(self._dimensions, self._direction, window, [self._seed, number, attempt])
-            yield self._dimensions.parameters(params)
+    def _candidates(self, number: int, asker: _Asker) -> Iterator[Parameters]:
+        for attempt in range(_MODEL_TRIES):
+            yield self._dimensions.parameters(asker([self._seed, number, attempt]))
         generator = np.random.default_rng([self._seed, number])
         for _ in range(_RANDOM_TRIES):
             yield self._space.parameters(self._space.point_at(generator.random(len(self._space.names)).tolist()))

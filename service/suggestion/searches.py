@@ -40,4 +40,4 @@ class Searches:
 
 def new_search(sweep: Sweep) -> SweepSearch:
     """A search for this sweep's method that has seen nothing yet."""
-    return ModelSearch(sweep) if sweep.method is Method.TPE else DrawnSearch(sweep)
+    return ModelSearch(sweep) if sweep.method in (Method.TPE, Method.NSGA2) else DrawnSearch(sweep)

@@ -6,38 +6,21 @@ the history. So an answer depends on seed, number and history alone, never on wh
 References:
     Bergstra, Bardenet, Bengio, Kégl (2011), Algorithms for hyper-parameter optimization.
     Falkner, Klein, Hutter (2018), BOHB: the multivariate kernel density.
+    Ozaki, Tanigaki, Watanabe, Nomura, Onishi (2022), Multiobjective tree-structured Parzen estimator.
+    Watanabe, Hutter (2023), c-TPE: tree-structured Parzen estimator with inequality constraints.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
 from optuna.samplers import TPESampler
-from optuna.storages import InMemoryStorage
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
-from service.domain.states import Direction
+from service.domain.goals import Goals
+from service.suggestion.asking import ask, seed_of, study_of
 from service.suggestion.dimensions import Dimensions
-
-
-class _Window(InMemoryStorage):
-    """Optuna's storage in memory for the one trial that is asked for; what it reads as history is given."""
-
-    def __init__(self, history: Sequence[FrozenTrial]) -> None:
-        super().__init__()
-        self._history = history
-
-    def get_all_trials(  # the signature is Optuna's
-        self,
-        study_id: int,  # noqa: ARG002
-        deepcopy: bool = True,  # noqa: ARG002
-        states: Container[TrialState] | None = None,
-    ) -> list[FrozenTrial]:
-        """The history; samplers do not change it, so nothing is copied."""
-        return [trial for trial in self._history if states is None or trial.state in states]
 
 
 class _JointSampler(TPESampler):
@@ -61,33 +44,14 @@ class _JointSampler(TPESampler):
 
 
 def ask_tpe(
-    dimensions: Dimensions, direction: Direction, window: Sequence[FrozenTrial], entropy: Sequence[int]
+    dimensions: Dimensions, goals: Goals, window: Sequence[FrozenTrial], entropy: Sequence[int]
 ) -> dict[str, Any]:
     """One trial's searched values in Optuna's words, those without effect left out.
 
     Args:
         dimensions: What is searched.
-        direction: Which way the objective is better.
+        goals: What for.
         window: The trials that the sampler reads.
         entropy: Seeds the sampler.
     """
-    seed = int(np.random.SeedSequence(list(entropy)).generate_state(1)[0])
-    study = optuna.create_study(
-        storage=_Window(window), sampler=_JointSampler(dimensions.joint, seed), direction=direction.value
-    )
-    trial = study.ask()
-    params: dict[str, Any] = {}
-    for name, distribution in dimensions.distributions.items():
-        if dimensions.matters(name, params):
-            params[name] = _suggest(trial, name, distribution)
-    return params
-
-
-def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
-    if isinstance(distribution, CategoricalDistribution):
-        return trial.suggest_categorical(name, distribution.choices)
-    if isinstance(distribution, IntDistribution):
-        return trial.suggest_int(name, distribution.low, distribution.high, log=distribution.log)
-    if isinstance(distribution, FloatDistribution):
-        return trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
-    raise TypeError(f"{distribution} is none of the distributions that `Dimensions` makes")
+    return ask(study_of(goals, window, _JointSampler(dimensions.joint, seed_of(entropy))), dimensions)

@@ -92,9 +92,11 @@ class SweepSummary(Answer):
     state_reason: SweepReasonName | None
     waiting_for: WaitingForName | None
     summary: Annotated[str, Field(description="State and reason in a sentence.")]
-    method: Literal["random", "grid", "tpe", "qmc", "ablation"]
+    method: Literal["random", "grid", "tpe", "qmc", "nsga2", "ablation"]
     dataset: str
     metric: MetricView
+    metrics: Annotated[tuple[MetricView, ...], Field(description="All that are traded; `metric` is the first.")] = ()
+    constraints: Annotated[tuple[str, ...], Field(description="Bounds that the best must keep.")] = ()
     run_cap: int | None
     max_parallel: int
     counts: TrialCounts
@@ -199,12 +201,26 @@ class TrialList(Answer):
     next_page_token: str | None
 
 
+class InfeasibleTrial(Answer):
+    """A completed trial that breaks a bound of its sweep."""
+
+    trial: TrialView
+    reasons: Annotated[tuple[str, ...], Field(description="Why it lost, bound by bound.")]
+    would_be_best: Annotated[bool, Field(description="Whether it would be the best if there were no bounds.")]
+
+
 class BestTrials(Answer):
-    """The best completed trials, best first; `best` is the first of them, or null while there is none."""
+    """The best completed trials, best first; `best` is the first of them, or null while there is none.
+
+    In a sweep with `constraints` all of them keep the bounds, and `best_infeasible` is the best of those that do not.
+    """
 
     metric: MetricView
     best: TrialView | None
     trials: tuple[TrialView, ...]
+    constraints: tuple[str, ...] = ()
+    best_infeasible: InfeasibleTrial | None = None
+    note: Annotated[str | None, Field(description="What to know of the ranking.")] = None
 
 
 class AttemptView(Answer):

@@ -13,7 +13,7 @@ from service.domain.metrics import METRIC_WORDS, METRICS, TEST_METRICS
 from service.domain.plan import make_plan
 from service.domain.states import Method
 from service.domain.sweep_file import read_sweep_file
-from service.domain.sweep_keys import BUILT_IN_DATASETS, PLANNED_KEYS, PLANNED_METHODS, SWEEP_KEYS, WANDB_KEYS
+from service.domain.sweep_keys import BUILT_IN_DATASETS, PLANNED_KEYS, SWEEP_KEYS, WANDB_KEYS
 
 TEXT = (Path(__file__).parents[2] / "docs" / "sweep-file.md").read_text()
 ROWS = {
@@ -66,7 +66,6 @@ def test_every_key_has_a_row(key: str) -> None:
     [
         *WANDB_KEYS,
         *PLANNED_KEYS,
-        *PLANNED_METHODS,
         *PLANNED_DISTRIBUTIONS,
         *TEST_METRICS,
         *PRESETS,

@@ -4,9 +4,10 @@ import random
 
 import pytest
 
+from service.domain.goals import Metric
 from service.domain.rungs import RungValue, is_rung, why_prune
 from service.domain.states import Direction, MetricAt
-from service.domain.sweep import EarlyTermination, Metric
+from service.domain.sweep import EarlyTermination
 
 UP = Metric("val_accuracy", Direction.MAXIMIZE, MetricAt.LAST)
 DOWN = Metric("val_loss", Direction.MINIMIZE, MetricAt.LAST)

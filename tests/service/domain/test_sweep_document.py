@@ -186,14 +186,14 @@ def test_all_problems_are_told_at_once() -> None:
     with pytest.raises(InvalidSweep) as caught:
         read(seed=-1, metod="grid", parameters={"dropout": 7, "optimizer": "adm"}, constraints={"stability": 1})
     pointers = [problem.pointer for problem in caught.value.problems]
-    assert pointers == ["/metod", "/parameters/dropout", "/parameters/optimizer", "/seed", "/constraints"]
+    assert pointers == ["/metod", "/parameters/dropout", "/parameters/optimizer", "/constraints/stability", "/seed"]
     assert "and 2 more" in caught.value.detail
 
 
 def test_what_is_planned_is_refused_rather_than_ignored() -> None:
     with pytest.raises(NotSupportedYet) as caught:
-        read(constraints={"stability": ">= 0.5"}, confirm={"top": 3})
-    assert [problem.pointer for problem in caught.value.problems] == ["/constraints", "/confirm"]
+        read(exclusive=True, confirm={"top": 3})
+    assert [problem.pointer for problem in caught.value.problems] == ["/exclusive", "/confirm"]
 
 
 def test_null_is_the_same_as_left_out() -> None:

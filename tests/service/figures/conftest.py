@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from service.domain.goals import Metric
 from service.domain.parameters import canonical
 from service.domain.points import Curve, TrialPoint
 from service.domain.stability.rows import EpochRow, LayerRow
 from service.domain.states import Direction, MetricAt, TrialState, Verdict
-from service.domain.sweep import Metric
 from service.figures.sweep_figures import SweepFacts
 from service.figures.trial_figures import TrialFacts
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as Seen
 
+from service.domain.goals import Goals, Metric
 from service.domain.parameters import canonical
 from service.domain.space import Space
-from service.domain.states import Direction
+from service.domain.states import Direction, MetricAt
 from service.domain.sweep import Sweep
 from service.domain.trial import TrialFact
 from service.suggestion.dimensions import Dimensions
@@ -27,7 +28,7 @@ def trials_of(sweep: Callable[..., Sweep], n: int) -> list[Parameters]:
 
 def history(sweep: Sweep, **window: int) -> History:
     space = Space.from_definition(sweep.definition["space"])
-    return History(Dimensions(space), sweep.metric.direction, **{"n_best": 5, "n_recent": 10} | window)
+    return History(Dimensions(space), sweep.goals, **{"n_best": 5, "n_recent": 10} | window)
 
 
 @pytest.mark.parametrize(
@@ -36,10 +37,10 @@ def history(sweep: Sweep, **window: int) -> History:
         ("waiting", {"objective": None}, Seen.RUNNING, None, {}, {}),
         ("running", {"objective": 0.3}, Seen.RUNNING, None, {}, {}),
         ("completed", {"objective": 0.3}, Seen.COMPLETE, 0.3, {}, {}),
-        ("completed", {"objective": None}, Seen.PRUNED, None, {}, {"finite": 1.0}),
+        ("completed", {"objective": None}, Seen.PRUNED, None, {}, {"finite": 1e6}),
         ("pruned", {"objective": 0.3, "epoch": 4}, Seen.PRUNED, None, {4: 0.3}, {}),
         ("pruned", {"objective": None}, Seen.PRUNED, None, {}, {}),
-        ("pruned", {"objective": 0.3, "diverged": True}, Seen.PRUNED, None, {}, {"finite": 1.0}),
+        ("pruned", {"objective": 0.3, "diverged": True}, Seen.PRUNED, None, {}, {"finite": 1e6}),
         ("cancelled", {"objective": 0.3, "epoch": 4}, Seen.PRUNED, None, {4: 0.3}, {}),
         ("cancelled", {"objective": None}, Seen.FAIL, None, {}, {}),
         ("failed", {"objective": 0.3}, Seen.FAIL, None, {}, {}),
@@ -95,13 +96,14 @@ def test_a_history_told_bit_by_bit_equals_one_rebuilt_from_rows(seed: int, n_upd
     chance = random.Random(seed)
     space = Space({}, {})
     dimensions = Dimensions(space)
-    live = History(dimensions, Direction.MAXIMIZE, n_best=3, n_recent=4)
+    goals = Goals((Metric("val_accuracy", Direction.MAXIMIZE, MetricAt.LAST),))
+    live = History(dimensions, goals, n_best=3, n_recent=4)
     rows: dict[int, TrialFact] = {}
     for revision in range(1, n_updates + 1):
         number = chance.randint(0, min(len(rows), 12))
         rows[number] = fate(number, revision, chance)
         live.take([rows[number]])
-    rebuilt = History(dimensions, Direction.MAXIMIZE, n_best=3, n_recent=4)
+    rebuilt = History(dimensions, goals, n_best=3, n_recent=4)
     rebuilt.take([rows[number] for number in sorted(rows)])
     assert as_told(live.trials()) == as_told(rebuilt.trials())
     assert as_told(live.window()) == as_told(rebuilt.window())

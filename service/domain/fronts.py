@@ -1,0 +1,50 @@
+"""Pareto fronts: what nothing else beats in every respect.
+
+References:
+    Kung, Luccio, Preparata (1975), On finding the maxima of a set of vectors.
+"""
+
+from collections.abc import Sequence
+
+Losses = Sequence[float]
+"""One number per metric, the less the better."""
+
+
+def dominates(one: Losses, other: Losses) -> bool:
+    """Whether one is nowhere worse than the other, and somewhere better."""
+    return all(a <= b for a, b in zip(one, other, strict=True)) and tuple(one) != tuple(other)
+
+
+def fronts(losses: Sequence[Losses], *, enough: int | None = None) -> list[list[int]]:
+    """The indices front by front: the first is beaten by none, the second by the first alone, and so on.
+
+    Args:
+        losses: What each has; of two metrics a front costs one pass, of more it costs a comparison with its members.
+        enough: Stop once so many indices were given; None for all.
+
+    Returns:
+        Within a front by the first loss, equal ones by index. Equal losses share a front.
+    """
+    rest = sorted(range(len(losses)), key=lambda index: (*losses[index], index))
+    found: list[list[int]] = []
+    given = 0
+    while rest and (enough is None or given < enough):
+        front, rest = _first_front(losses, rest)
+        found.append(front)
+        given += len(front)
+    return found
+
+
+def _first_front(losses: Sequence[Losses], ordered: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Split indices, in the order of their losses, into those that none beats and the others.
+
+    Who comes later in that order never beats who came before; with two losses the last member of the front is the
+    hardest to beat.
+    """
+    front: list[int] = []
+    rest: list[int] = []
+    for index in ordered:
+        rivals = front[-1:] if len(losses[index]) == 2 else front
+        beaten = any(dominates(losses[rival], losses[index]) for rival in rivals)
+        (rest if beaten else front).append(index)
+    return front, rest
