@@ -85,7 +85,8 @@ def _print_front(sweep: "SweepView", traded: "ParetoView") -> None:
     ]
     columns = ("#", *names, *searched)
     title = f"{traded.n_front} of {traded.n_compared} trials that no other beats in every metric"
-    console().print(table(title, columns, rows, numeric=1 + len(names)))
+    console().print(title)
+    console().print(table(None, columns, rows, numeric=1 + len(names)))
     if traded.constraints:
         left_out = traded.n_completed - traded.n_compared
         typer.echo(f"{left_out} completed trials break {' or '.join(traded.constraints)}.", err=True)
@@ -101,4 +102,5 @@ def _print_importances(weighed: "ImportancesView") -> None:
     ]
     of_all = "" if weighed.n_used == weighed.n_trials else f", a sample of {weighed.n_trials}"
     title = f"what decides {weighed.target}: the best {weighed.n_good} of {weighed.n_used} trials{of_all} (PED-ANOVA)"
-    console().print(table(title, ("share", "parameter", ""), rows, numeric=1))
+    console().print(title)
+    console().print(table(None, ("share", "parameter", ""), rows, numeric=1))
