@@ -72,7 +72,7 @@ FAULTS = {
     ),
     "epoch-overwritten": Fault(
         "service/operations/reporting.py",
-        "is_same = stored.content_hash == epoch_hash(entry)",
+        "is_same = stored.content_hash == fingerprint",
         "is_same = True",
         (f"{OPERATIONS}/test_reporting.py::test_another_body_is_a_conflict_for_that_entry_alone",),
     ),

@@ -31,7 +31,7 @@ from service.database.workers import count_failures
 from service.domain.lease import LeaseSettings, returns_to_waiting
 from service.domain.report import Course, Decision, epoch_hash, final_hash, repeated_final
 from service.domain.rungs import RungValue, is_rung, why_prune
-from service.domain.stability.enforcement import Case, appraise, enforce, may_hold
+from service.domain.stability.enforcement import Case, appraise, enforce, is_plain, may_hold
 from service.domain.stability.rows import epoch_row_from_report
 from service.domain.states import AttemptOutcome, Directive
 from service.domain.sweep import Sweep
@@ -60,11 +60,12 @@ def report(database: Database, lease_id: str, request: ReportRequest, settings: 
     the lease has ended since; one whose fence no longer holds is answered `gone`, and so is every new entry under a
     lease that is unknown or has ended.
     """
+    hashes = [None if entry.epoch is None else epoch_hash(entry) for entry in request.entries]
     with database.write() as connection:
         now_ms = database.now_ms(connection)
         worker_id = renew_if_active(connection, lease_id, now_ms + settings.lease_ms)
         ledger = _open(connection, lease_id, request, is_active=worker_id is not None)
-        places = [ledger.sort(entry) for entry in request.entries]
+        places = [ledger.sort(entry, fingerprint) for entry, fingerprint in zip(request.entries, hashes, strict=True)]
         told = _judge(connection, ledger)
         if worker_id is not None:
             outcomes = _write(connection, ledger, told, now_ms)
@@ -102,12 +103,17 @@ class _Ledger:
     suspects: set[Fence] = field(default_factory=set)
     cases: dict[Fence, Case] = field(default_factory=dict)
 
-    def sort(self, entry: ReportEntry) -> Decision | Fence:
-        """Take in an entry's news, if it is news: the fence to look its decision up by, or the decision at once."""
+    def sort(self, entry: ReportEntry, fingerprint: str | None) -> Decision | Fence:
+        """Take in an entry's news, if it is news: the fence to look its decision up by, or the decision at once.
+
+        Args:
+            entry: The entry.
+            fingerprint: The hash of its epoch, if it has one.
+        """
         fence = (entry.trial_id, entry.attempt)
         if fence not in self.attempts:
             return GONE
-        known_epoch = self._known_epoch(entry, fence)
+        known_epoch = self._known_epoch(entry, fence, fingerprint)
         known_final = self._known_final(entry, fence)
         for known in (known_epoch, known_final):
             if isinstance(known, Decision) and known.directive is Directive.CONFLICT:
@@ -122,19 +128,19 @@ class _Ledger:
             return GONE
         if entry.epoch is not None and entry.epoch.epoch > trial.epochs:
             return NO_SUCH_EPOCH
-        self._take_in(entry, fence, trial, is_new_epoch=known_epoch is None)
+        self._take_in(entry, fence, trial, new_hash=fingerprint if known_epoch is None else None)
         return fence
 
-    def _known_epoch(self, entry: ReportEntry, fence: Fence) -> Decision | Fence | None:
+    def _known_epoch(self, entry: ReportEntry, fence: Fence, fingerprint: str | None) -> Decision | Fence | None:
         """What an entry's epoch was answered before, or will be; None if it has none or it is new."""
         if entry.epoch is None:
             return None
         key = (*fence, entry.epoch.epoch)
         if key in self.hashes:
-            return fence if self.hashes[key] == epoch_hash(entry) else EPOCH_CONFLICT
+            return fence if self.hashes[key] == fingerprint else EPOCH_CONFLICT
         if key in self.stored:
             stored = self.stored[key]
-            is_same = stored.content_hash == epoch_hash(entry)
+            is_same = stored.content_hash == fingerprint
             return Decision(stored.directive, stored.reason) if is_same else EPOCH_CONFLICT
         return None
 
@@ -150,15 +156,15 @@ class _Ledger:
         is_same = ended.final_hash == final_hash(entry.final)
         return repeated_final(ended.outcome, ended.prune_reason) if is_same else FINAL_CONFLICT
 
-    def _take_in(self, entry: ReportEntry, fence: Fence, trial: LeasedTrial, *, is_new_epoch: bool) -> None:
+    def _take_in(self, entry: ReportEntry, fence: Fence, trial: LeasedTrial, *, new_hash: str | None) -> None:
         sweep = self.sweeps[trial.sweep_id]
         if fence not in self.courses:
             may_wait = returns_to_waiting(sweep.state)
             self.courses[fence] = Course(trial.values, sweep.metric, trial.stop_requested, may_wait)
         course = self.courses[fence]
-        if entry.epoch is not None and is_new_epoch:
+        if entry.epoch is not None and new_hash is not None:
             key = (*fence, entry.epoch.epoch)
-            self.epochs[key], self.hashes[key] = entry.epoch, epoch_hash(entry)
+            self.epochs[key], self.hashes[key] = entry.epoch, new_hash
             if entry.start is not None:
                 self.starts[fence] = entry.start
             if self._is_suspect(entry.epoch, fence, sweep):
@@ -175,7 +181,8 @@ class _Ledger:
         accuracy_before = self.courses[fence].accuracy_before(epoch.epoch)
         start = self.starts.get(fence)
         shares = self.attempts[fence].class_shares if start is None else start.class_shares
-        return may_hold(self.rules[sweep.id].rules, epoch_row_from_report(epoch), accuracy_before, shares)
+        row = epoch if is_plain(epoch) else epoch_row_from_report(epoch)
+        return may_hold(self.rules[sweep.id].rules, row, accuracy_before, shares)
 
     def load_cases(self, connection: Connection, fences: set[Fence]) -> None:
         """Read the earlier rows of attempts, and put the news of the report behind them."""

@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 
 from service.domain.stability.rows import EpochRow, LayerRow
+from service.wire.leases import LayerReport
 
 SMALLEST_NORMAL = 1.17549435e-38
 """Smallest normal float32; a gradient of exactly zero counts as this, so that its logarithm exists."""
@@ -23,12 +24,17 @@ def depth_slope(row: EpochRow) -> float | None:
     Kernels would not do: in a deep ReLU network with Glorot weights the activations decay forward as the deltas
     decay backward, and the kernels' gradient norms, their products, look the same in every layer.
     """
+    return bias_slope(row.hidden)
+
+
+def bias_slope(hidden: Sequence[LayerRow | LayerReport]) -> float | None:
+    """The depth slope of hidden layers that are in order."""
     points = [
         (layer.layer, math.log10(max(layer.bias_grad_rms_median, SMALLEST_NORMAL)))
-        for layer in row.hidden
+        for layer in hidden
         if layer.bias_grad_rms_median is not None and math.isfinite(layer.bias_grad_rms_median)
     ]
-    if len(points) < 3 or len(points) < len(row.hidden):
+    if len(points) < 3 or len(points) < len(hidden):
         return None
     return statistics.linear_regression(*zip(*points, strict=True)).slope
 

@@ -6,9 +6,10 @@ news ── may any rule hold? (cheap, from the epoch alone) ── yes ──�
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from typing import Any
 
-from service.domain.stability.derived import depth_slope, median_over
+from service.domain.stability.derived import bias_slope, depth_slope, median_over
 from service.domain.stability.rows import STALLED_GAIN, EpochRow, learning_epochs
 from service.domain.stability.rules import (
     Action,
@@ -22,14 +23,16 @@ from service.domain.stability.rules import (
 )
 from service.domain.stability.score import score
 from service.domain.stability.verdict import (
+    THRESHOLDS,
     Evidence,
     Finding,
+    Thresholds,
     gains_nothing,
     judge,
     signs_of_vanishing,
-    worst_update_ratio,
 )
 from service.domain.states import StabilityLimit
+from service.wire.leases import EpochReport
 from service.wire.parameters import Parameters
 
 APPRAISED = (
@@ -37,6 +40,10 @@ APPRAISED = (
     *("verdict", "verdict_evidence", "rule_warnings", "would_have_pruned", "would_have_pruned_epoch"),
 )
 """Columns of a trial that say what its gradients did; an attempt begins without them."""
+
+
+_Reported = EpochRow | EpochReport
+_SPELLED = attrgetter("nonfinite_values")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +64,31 @@ class Enforcement:
     warnings: tuple[Decision, ...] = ()
 
 
+def is_plain(report: EpochReport) -> bool:
+    """Whether a report can be asked like a row: nothing in it is spelled out, and its layers are in order."""
+    numbers = [layer.layer for layer in report.layers]
+    return not report.nonfinite_values and numbers == sorted(numbers) and not any(map(_SPELLED, report.layers))
+
+
 def may_hold(
-    rules: RuleSet, row: EpochRow, accuracy_before: float | None, class_shares: Sequence[float] | None
+    rules: RuleSet, row: EpochRow | EpochReport, accuracy_before: float | None, class_shares: Sequence[float] | None
 ) -> bool:
     """Whether a rule could hold after this epoch; if not, nothing else need be read. Never false where one does.
 
+    Asked of every epoch that is reported, so it makes no evidence, only comparisons.
+
     Args:
         rules: The sweep's rules.
-        row: The epoch that was reported.
+        row: The epoch that was reported; a report only if it is plain.
         accuracy_before: The training accuracy of the epoch before; None if it is unknown.
         class_shares: Share of each class in the validation data, if known.
     """
     if row.epoch == 0:
-        return _is_watched(rules, Rule.VANISHING) and bool(signs_of_vanishing(row))
-    active = {rule: setting for rule, setting in rules.items() if setting.action is not Action.OFF}
-    return any(_POSSIBLE[rule](row, setting, accuracy_before, class_shares) for rule, setting in active.items())
+        return _is_watched(rules, Rule.VANISHING) and _shows_vanishing(row, THRESHOLDS)
+    return any(
+        setting.action is not Action.OFF and _POSSIBLE[rule](row, setting, accuracy_before, class_shares)
+        for rule, setting in rules.items()
+    )
 
 
 def enforce(
@@ -146,32 +163,43 @@ def _limit(name: str | None) -> StabilityLimit | None:
     return None if name is None else StabilityLimit(name)
 
 
-def _may_blow_up(row: EpochRow, setting: RuleSetting, _before: float | None, _shares: Sequence[float] | None) -> bool:
+def _may_blow_up(row: _Reported, setting: RuleSetting, _before: float | None, _shares: Sequence[float] | None) -> bool:
     at = thresholds_of(Rule.BLOWUP, setting)
     return row.loss_doublings >= at.doublings or (row.loss_max is not None and row.loss_max > at.step_loss)
 
 
-def _may_collapse(row: EpochRow, setting: RuleSetting, _before: float | None, shares: Sequence[float] | None) -> bool:
+def _may_collapse(row: _Reported, setting: RuleSetting, _before: float | None, shares: Sequence[float] | None) -> bool:
     at = thresholds_of(Rule.COLLAPSED, setting)
     share = row.val_top_class_share
     return shares is not None and share is not None and share >= at.top_class_share
 
 
-def _may_vanish(row: EpochRow, setting: RuleSetting, before: float | None, _shares: Sequence[float] | None) -> bool:
+def _may_vanish(row: _Reported, setting: RuleSetting, before: float | None, _shares: Sequence[float] | None) -> bool:
     """The rule needs an epoch gain below 0.01, however small the gradient is."""
-    if not signs_of_vanishing(row, thresholds_of(Rule.VANISHING, setting)):
+    is_gain_known = before is not None and row.train_accuracy is not None
+    if is_gain_known and (row.epoch < 3 or round(row.train_accuracy - before, 9) >= STALLED_GAIN):  # type: ignore[operator]
         return False
-    if before is None or row.train_accuracy is None:
-        return True
-    return row.epoch >= 3 and round(row.train_accuracy - before, 9) < STALLED_GAIN
+    return _shows_vanishing(row, thresholds_of(Rule.VANISHING, setting))
 
 
-def _may_be_dead(row: EpochRow, setting: RuleSetting, _before: float | None, shares: Sequence[float] | None) -> bool:
+def _shows_vanishing(row: _Reported, at: Thresholds) -> bool:
+    """Whether `signs_of_vanishing` would find any."""
+    for layer in row.layers:
+        if layer.grad_rms_median is not None and layer.grad_rms_median < at.grad_rms:
+            return True
+    slope = bias_slope(row.layers[:-1])
+    return slope is not None and slope * (len(row.layers) - 2) >= at.vanishing_range
+
+
+def _may_be_dead(row: _Reported, setting: RuleSetting, _before: float | None, shares: Sequence[float] | None) -> bool:
     return gains_nothing(row, shares, thresholds_of(Rule.DEAD, setting))
 
 
-def _may_overstep(row: EpochRow, setting: RuleSetting, _before: float | None, _shares: Sequence[float] | None) -> bool:
-    return worst_update_ratio([row], thresholds_of(Rule.OVERSTEP, setting)) is not None
+def _may_overstep(row: _Reported, setting: RuleSetting, _before: float | None, _shares: Sequence[float] | None) -> bool:
+    at = thresholds_of(Rule.OVERSTEP, setting)
+    return any(
+        layer.update_ratio_median is not None and layer.update_ratio_median > at.update_ratio for layer in row.layers
+    )
 
 
 _POSSIBLE: Mapping[Rule, Any] = {

@@ -28,6 +28,7 @@ from service.domain.stability.rows import (
     stalled_epochs,
 )
 from service.domain.states import Verdict
+from service.wire.leases import EpochReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,9 @@ def worst_update_ratio(rows: Sequence[EpochRow], thresholds: Thresholds = THRESH
     return max(found, key=lambda evidence: evidence.value, default=None)
 
 
-def gains_nothing(row: EpochRow, class_shares: Sequence[float] | None, thresholds: Thresholds = THRESHOLDS) -> bool:
+def gains_nothing(
+    row: EpochRow | EpochReport, class_shares: Sequence[float] | None, thresholds: Thresholds = THRESHOLDS
+) -> bool:
     """Whether an epoch's predictions are no better than always naming the commonest class.
 
     Predictions that all name one class cannot be better, whatever the shares are.

@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.domain.stability.enforcement import Case, appraise, enforce, may_hold
+from service.domain.stability.enforcement import Case, appraise, enforce, is_plain, may_hold
+from service.domain.stability.rows import epoch_row_from_report
 from service.domain.stability.rules import Action, Rule, RuleSetting, holding
 from service.domain.states import StabilityLimit, Verdict
+from service.wire.leases import EpochReport, LayerReport
 
 TEN = (0.1,) * 10
 EVERY = {rule: RuleSetting(Action.PRUNE) for rule in Rule}
@@ -116,3 +118,28 @@ def test_evidence_that_is_not_finite_is_spelled(rows_of, parameters):
 
 def test_without_rows_nothing_is_known(parameters):
     assert set(appraise(Case((), parameters())).values()) == {None}
+
+
+LAYERS = tuple(LayerReport(layer=layer, grad_rms_median=1e-3, bias_grad_rms_median=1e-3) for layer in (1, 2, 3, 4))
+FAINT = (*LAYERS[:3], LayerReport(layer=4, grad_rms_median=1e-9))
+STEEP = tuple(LayerReport(layer=layer, bias_grad_rms_median=10.0 ** (2 * layer)) for layer in (1, 2, 3, 4))
+
+
+@pytest.mark.parametrize(("layers", "may"), [(LAYERS, False), (FAINT, True), (STEEP, True)])
+def test_a_plain_report_is_asked_like_its_row(layers, may):
+    report = EpochReport(epoch=3, steps=1, train_accuracy=0.1, layers=layers)
+    assert is_plain(report)
+    assert may_hold(EVERY, report, 0.1, TEN) is may_hold(EVERY, epoch_row_from_report(report), 0.1, TEN) is may
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        EpochReport(epoch=1, steps=1, nonfinite_values={"loss_max": "inf"}),
+        EpochReport(epoch=1, steps=1, layers=(LayerReport(layer=1, nonfinite_values={"grad_norm_max": "nan"}),)),
+        EpochReport(epoch=1, steps=1, layers=LAYERS[::-1]),
+    ],
+    ids=["spelled", "spelled-in-a-layer", "out-of-order"],
+)
+def test_what_is_spelled_out_or_out_of_order_is_not_plain(report):
+    assert not is_plain(report)
