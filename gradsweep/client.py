@@ -16,7 +16,7 @@ ClientError
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -46,6 +46,8 @@ from service.wire.sweeps import (
 )
 
 DEFAULT_URL = "http://127.0.0.1:8321"
+ExportTable = Literal["trials", "epochs", "layers"]
+ExportFormat = Literal["csv", "jsonl"]
 _AnswerT = TypeVar("_AnswerT", bound=Answer)
 
 
@@ -171,6 +173,20 @@ class Client:
         """Delete a sweep that is over, with all its trials."""
         self._send("DELETE", f"/v1/sweeps/{_segment(sweep)}")
 
+    def export(
+        self, sweep: str, table: ExportTable = "trials", format: ExportFormat = "csv", *, filter: str | None = None
+    ) -> Iterator[bytes]:
+        """A whole table of a sweep, piece by piece as it comes: `trials`, `epochs` or `layers`, as csv or jsonl."""
+        query = _query(table=table, format=format, filter=filter)
+        try:
+            with self._http.stream("GET", f"/v1/sweeps/{_segment(sweep)}/export", params=query) as response:
+                if response.is_error:
+                    response.read()
+                    raise self._translate(response)
+                yield from response.iter_bytes()
+        except httpx.TransportError as error:
+            raise self._translate(error) from error
+
     # trials
 
     def trials(
@@ -238,6 +254,10 @@ class Client:
     def diagnosis(self, trial: str) -> DiagnosisView:
         """What the trial's gradients did, why, and what to try."""
         return self._call(DiagnosisView, "GET", f"/v1/trials/{_segment(trial)}/diagnosis")
+
+    def script(self, trial: str) -> str:
+        """A self-contained script of plain Keras that trains the trial's configuration."""
+        return self._send("GET", f"/v1/trials/{_segment(trial)}/script").text
 
     def cancel_trial(self, trial: str) -> TrialView:
         """Cancel one trial: at once if it waits, else at the end of its epoch."""

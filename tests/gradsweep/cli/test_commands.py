@@ -230,6 +230,36 @@ def test_without_matplotlib_the_command_says_how_to_get_it(
     assert "pip install 'gradsweep[figures]'" in capsys.readouterr().err
 
 
+def test_export_writes_tables(gradsweep: Run, sweep: SweepView, url: str, tmp_path: Path) -> None:
+    train(url, 2)
+    head, *rows = gradsweep("export", "first").splitlines()
+    assert (head.split(",")[0], len(rows)) == ("id", 2)
+    path = tmp_path / "layers.jsonl"
+    assert gradsweep("export", "--table", "layers", "--format", "jsonl", "-o", str(path)) == ""
+    layers = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(each["trial_number"], each["epoch"]) for each in layers] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    chosen = gradsweep("export", "--json", "--filter", "number = 1")
+    assert [json.loads(line)["number"] for line in chosen.splitlines()] == [1]
+
+
+def test_a_refused_export_leaves_no_file(
+    gradsweep: Run, sweep: SweepView, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "trials.csv"
+    assert main.run(["export", "first", "--filter", "nothing = 1", "-o", str(path), "--url", url]) == 2
+    assert (path.exists(), capsys.readouterr().err.count("\n")) == (False, 1)
+    assert main.run(["export", "first", "-o", str(tmp_path / "no" / "folder"), "--url", url]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_script_is_python(gradsweep: Run, sweep: SweepView, url: str, tmp_path: Path) -> None:
+    train(url, 1)
+    path = tmp_path / "train.py"
+    assert gradsweep("script", "latest/0", "-o", str(path)) == ""
+    assert "HIDDEN_UNITS = [8]" in path.read_text()
+    assert json.loads(gradsweep("script", "first/0", "--json"))["script"] == path.read_text()
+
+
 def test_watch_ends_with_the_sweep(gradsweep: Run, sweep: SweepView, url: str) -> None:
     train(url, 3)
     lines = gradsweep("watch", sweep.name, "--json").splitlines()
