@@ -104,7 +104,7 @@ FAULTS = {
         "service/database/leases.py",
         "leases.c.state == LeaseState.ACTIVE, leases.c.expires_at_ms <= now_ms)\n        .values(state",
         "leases.c.state == LeaseState.ACTIVE)\n        .values(state",
-        (f"{OPERATIONS}/test_races.py", "tests/model"),
+        (f"{OPERATIONS}/test_reaping.py::test_a_lease_that_was_renewed_after_it_was_found_overdue_is_spared",),
     ),
     "reaper-does-not-wait": Fault(
         "service/operations/reaping.py",
@@ -135,6 +135,42 @@ FAULTS = {
         "        **_CLEARED,\n",
         "",
         (f"{OPERATIONS}/test_claiming.py::test_a_new_attempt_forgets_the_last_ones_results",),
+    ),
+    "a-failure-that-settles-nothing": Fault(
+        "service/operations/reporting.py",
+        "has_failed=AttemptOutcome.FAILED in outcomes",
+        "has_failed=False",
+        (f"{OPERATIONS}/test_settling.py",),
+    ),
+    "a-claim-that-starts-nothing": Fault(
+        "service/operations/claiming.py",
+        "start_if_queued(connection, sweep, now_ms)",
+        "sweep",
+        (f"{OPERATIONS}/test_settling.py", f"{OPERATIONS}/test_claiming.py", f"{OPERATIONS}/test_lifecycle.py"),
+    ),
+    "progress-without-its-revision": Fault(
+        "service/database/leased_trials.py",
+        '(*columns, "revision")',
+        "columns",
+        (f"{OPERATIONS}/test_reporting.py", "tests/model"),
+    ),
+    "warnings-forgotten-from-report-to-report": Fault(
+        "service/database/leased_trials.py",
+        '    *("rule_warnings", "would_have_pruned", "would_have_pruned_epoch"),\n',
+        "",
+        (f"{OPERATIONS}/test_gradient_rules.py",),
+    ),
+    "layers-in-the-order-of-another-table": Fault(
+        "service/operations/reporting.py",
+        "_MEASURED_LAYER = itemgetter(*MEASURED_LAYER)",
+        "_MEASURED_LAYER = itemgetter(*MEASURED_LAYER[:1], *MEASURED_LAYER[:0:-1])",
+        (f"{OPERATIONS}/test_reporting.py", f"{OPERATIONS}/test_gradient_rules.py"),
+    ),
+    "a-spelled-value-screened-as-missing": Fault(
+        "service/domain/stability/enforcement.py",
+        "return not report.nonfinite_values and ",
+        "return True or not report.nonfinite_values and ",
+        ("tests/service/domain/stability/test_enforcement.py",),
     ),
     "event-numbers-with-gaps": Fault(
         "service/database/sweeps.py",

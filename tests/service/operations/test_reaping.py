@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from service.database.engine import Database
+from service.database.leases import expire_if_overdue, overdue_leases
 from service.database.tables import claims, sweeps
 from service.domain.lease import LeaseSettings
 from service.operations.reaping import Reaper, extend_all, reap
@@ -98,6 +99,20 @@ def test_a_lease_that_was_renewed_meanwhile_is_spared(
     clock.advance_seconds(61)
     worker.heartbeat()
     assert reap(database, lease_settings).n_expired == 0
+    assert record.states(sweep) == ["running"]
+
+
+def test_a_lease_that_was_renewed_after_it_was_found_overdue_is_spared(
+    worker: Any, submit: Submit, clock: Any, database: Database, record: Any
+) -> None:
+    sweep = submit()
+    worker.claim(1)
+    clock.advance_seconds(61)
+    with database.read() as connection:
+        (overdue,) = overdue_leases(connection, clock.time_ms)
+    worker.heartbeat()
+    with database.write() as connection:
+        assert expire_if_overdue(connection, overdue, clock.time_ms) is None
     assert record.states(sweep) == ["running"]
 
 
