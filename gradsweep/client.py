@@ -267,6 +267,21 @@ class Client:
         """Let a failed or cancelled trial run again."""
         return self._call(TrialView, "POST", f"/v1/trials/{_segment(trial)}:retry")
 
+    def rescue_trial(
+        self, trial: str, *, remedies: Sequence[int] | None = None, idempotency_key: str | None = None
+    ) -> TrialView:
+        """Enqueue what the trial's diagnosis advises as a trial of the same sweep; the answer is that trial.
+
+        Args:
+            trial: Its id.
+            remedies: Which, by their places in the diagnosis from 1 on; all if it is None.
+            idempotency_key: With one, the same call can be repeated safely.
+        """
+        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        body = {} if remedies is None else {"remedies": list(remedies)}
+        path = f"/v1/trials/{_segment(trial)}:rescue"
+        return self._call(TrialView, "POST", path, json=body, headers=headers)
+
     # figures
 
     def sweep_figure(self, sweep: str, kind: str, **query: str) -> dict[str, Any]:

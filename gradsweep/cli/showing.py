@@ -63,6 +63,7 @@ def print_trial(trial: TrialView, epochs: Sequence[EpochView], layers: Sequence[
         ("attempt", f"{trial.attempt}, lives lost {trial.lost}"),
         ("time", duration(trial.wall_seconds)),
     ]
+    rows += [("rescue", one.summary) for one in (trial.rescue_of, *trial.rescues) if one is not None]
     if trial.failure is not None:
         rows.append(("failure", f"{trial.failure.type or trial.failure.kind}: {trial.failure.message or ''}"))
     screen.print(table(f"trial {trial.number}", ("", ""), rows))

@@ -156,9 +156,10 @@ class StrictRoute(APIRoute):
 
         async def handle_strictly(request: Request) -> Response:
             _refuse_unknown_names(request, known)
-            if self.body_field is not None and media_type_of(request) != "application/json":
-                raise UnsupportedMediaType("The body must be JSON; send it with Content-Type: application/json.")
             strict = _StrictRequest(request.scope, request.receive)
+            has_body = self.body_field is not None and (self.body_field.field_info.is_required() or await strict.body())
+            if has_body and media_type_of(request) != "application/json":
+                raise UnsupportedMediaType("The body must be JSON; send it with Content-Type: application/json.")
             strict.body_model = model
             return await handle(strict)
 

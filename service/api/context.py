@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
-from fastapi import Depends, Path
+from fastapi import Depends, Header, Path
 from starlette.requests import Request
 
 from service.api.measuring import Meters
@@ -71,6 +71,15 @@ SweepRef = Annotated[
 ]
 TrialId = Annotated[
     str, Path(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_\-]+$", description="The trial's id (`trl_…`).")
+]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        description="The same key with the same request gets the first answer again: it is done once.",
+    ),
 ]
 LeaseId = Annotated[
     str, Path(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_\-]+$", description="The lease's id (`lse_…`).")

@@ -4,12 +4,12 @@ import json
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from service.api.bodies import StrictRoute, media_type_of
-from service.api.context import ContextDep, SweepRef
+from service.api.context import ContextDep, IdempotencyKey, SweepRef
 from service.api.documenting import WITH_BODY, errors
 from service.domain.sweep_file import read_sweep_file
 from service.errors import (
@@ -126,15 +126,7 @@ def submit(
     file: Annotated[SweepFile, Depends(_sweep_file)],
     response: Response,
     validate_only: Annotated[bool, Query(description="Answer with the plan and write nothing.")] = False,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            min_length=1,
-            max_length=255,
-            pattern=r"^[\x21-\x7e]+$",
-            description="The same key with the same body gets the first answer again: there will be one sweep.",
-        ),
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> SweepView | PlanView:
     """The answer lists `resolved` values, and which of them were defaulted."""
     if validate_only:

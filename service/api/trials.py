@@ -1,18 +1,19 @@
-"""One trial: look, cancel, try again."""
+"""One trial: look, cancel, try again, rescue."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Body, Query, Response
 
 from service.api.bodies import StrictRoute
-from service.api.context import ContextDep, TrialId
-from service.api.documenting import errors
-from service.errors import Conflict, NotFound
+from service.api.context import ContextDep, IdempotencyKey, TrialId
+from service.api.documenting import WITH_BODY, errors
+from service.errors import Conflict, IdempotencyMismatch, NotFound
 from service.operations import steering
 from service.operations.diagnosing import read_diagnosis
 from service.operations.reading import read_attempts, read_epochs, read_gradients, read_trial
+from service.operations.rescuing import rescue_trial
 from service.wire.diagnosis import DiagnosisView
-from service.wire.sweeps import AttemptList, EpochList, GradientList, TrialView
+from service.wire.sweeps import AttemptList, EpochList, GradientList, RescueRequest, TrialView
 
 router = APIRouter(route_class=StrictRoute, tags=["trials"])
 
@@ -91,3 +92,29 @@ def retry(context: ContextDep, trial: TrialId) -> TrialView:
     """It waits for a worker again, with all its lives."""
     steering.retry_trial(context.database, trial)
     return read_trial(context.database, trial)
+
+
+@router.post(
+    "/v1/trials/{trial}:rescue",
+    operation_id="rescue_trial",
+    summary="Try what a trial's diagnosis advises",
+    status_code=201,
+    responses=errors(*WITH_BODY, NotFound, Conflict, IdempotencyMismatch),
+)
+def rescue(
+    context: ContextDep,
+    trial: TrialId,
+    response: Response,
+    request: Annotated[RescueRequest | None, Body(description="Without it, all remedies are taken.")] = None,
+    idempotency_key: IdempotencyKey = None,
+) -> TrialView:
+    """Enqueues the remedied configuration as a trial of the same sweep, with the same seed, and answers with it.
+
+    It comes on top of `run_cap`; a sweep that has completed opens again for it alone.
+    """
+    remedies = None if request is None else request.remedies
+    rescued = rescue_trial(context.database, trial, remedies=remedies, idempotency_key=idempotency_key)
+    response.headers["Location"] = f"/v1/trials/{rescued.trial_id}"
+    if rescued.replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return read_trial(context.database, rescued.trial_id)

@@ -1,8 +1,8 @@
 // A new sweep: write the file, see at once what would become of it, submit it.
-import { at, get, request, sweepFile } from "./api.js";
+import { at, request, sweepFile } from "./api.js";
 import { copyButton } from "./best_card.js";
 import { announce, element, fill } from "./dom.js";
-import { count, duration, number, value, word } from "./words.js";
+import { count, duration, number, word } from "./words.js";
 
 const TYPING_MS = 400;
 const EXAMPLE = `# Everything else has a default: see the answer on the right.
@@ -22,7 +22,7 @@ parameters:
   epochs: 8
 `;
 
-/** Show the form. `from` starts with another sweep's file, `rescue` with the changes that a diagnosis advises. */
+/** Show the form. `from` starts with another sweep's file. */
 export async function newView(view, { search }, signal) {
   const text = element("textarea", { id: "file", spellcheck: "false", autocapitalize: "off", autocomplete: "off", wrap: "off", "aria-describedby": "verdict", value: await start(search, signal) });
   const answer = element("div", { id: "verdict", class: "card", "aria-live": "polite" });
@@ -76,14 +76,7 @@ export async function newView(view, { search }, signal) {
 
 async function start(search, signal) {
   if (search.get("from")) return request(at`/v1/sweeps/${search.get("from")}/file`, { signal }).then((file) => (typeof file === "string" ? file : JSON.stringify(file, null, 2)));
-  if (!search.get("rescue")) return EXAMPLE;
-  const id = search.get("rescue");
-  const [trial, diagnosis] = await Promise.all([get(at`/v1/trials/${id}`, signal), get(at`/v1/trials/${id}/diagnosis`, signal)]);
-  const sweep = await get(at`/v1/sweeps/${trial.sweep_id}`, signal);
-  const parameters = { ...trial.parameters, ...diagnosis.rescue };
-  const lines = Object.entries(parameters).filter(([, given]) => given !== null)
-    .map(([name, given]) => `  ${name}: ${Array.isArray(given) ? `[${given.join(", ")}]` : given}${name in diagnosis.rescue ? `  # was ${value(trial.parameters[name])}` : ""}`);
-  return `# Trial ${trial.number} again, with what its diagnosis advises.\nname: rescue-of-trial-${trial.number}\ndataset: ${sweep.dataset}\nmethod: random\nmetric: {name: ${sweep.metric.name}}\nrun_cap: 1\nparameters:\n${lines.join("\n")}\n`;
+  return EXAMPLE;
 }
 
 function planned(plan) {

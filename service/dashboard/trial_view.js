@@ -37,7 +37,7 @@ export async function trialView(view, { id }, signal) {
     document.title = `${sweep.name} #${trial.number} · gradsweep`;
     fill(head, heading(trial, sweep, act));
     fill(facts, results(trial, sweep));
-    fill(story, judgement(trial, diagnosis));
+    fill(story, judgement(trial, diagnosis, act));
     fill(attempts, history(trial, tries.attempts));
     const seen = `${trial.attempt}/${trial.epoch}`;
     if (seen !== last) {
@@ -57,8 +57,9 @@ export async function trialView(view, { id }, signal) {
     }))) return;
     try {
       wrong.hidden = true;
-      await post(at`/v1/trials/${id}` + `:${name}`);
-      await look();
+      const done = await post(at`/v1/trials/${id}` + `:${name}`);
+      if (name === "rescue") location.hash = at`#/trials/${done.id}`;
+      else await look();
     } catch (error) {
       if (signal.aborted) return;
       wrong.textContent = error.message;
@@ -113,7 +114,7 @@ function results(trial, sweep) {
   ];
 }
 
-function judgement(trial, diagnosis) {
+function judgement(trial, diagnosis, act) {
   const parts = Object.entries(diagnosis.stability_parts);
   return [
     element("h2", { id: "story" }, "What its gradients did"),
@@ -129,8 +130,11 @@ function judgement(trial, diagnosis) {
       element("h3", { style: "margin: 22px 0 10px" }, "What to try"),
       element("ul", { class: "plain small" }, diagnosis.remedies.map((remedy) => element("li", {},
         element("code", {}, Object.entries(remedy.changes).map(([name, given]) => `${name}: ${given}`).join(", ")), ` ${remedy.reason}`))),
-      Object.keys(diagnosis.rescue).length ? element("p", { style: "margin-top: 16px" }, element("a", { class: "button", href: at`#/new?rescue=${trial.id}` }, "Try these changes")) : null,
+      Object.keys(diagnosis.rescue).length && !LIVE.includes(trial.state) ? element("p", { style: "margin-top: 16px" },
+        element("button", { onclick: () => act("rescue") }, "Try these changes")) : null,
     ] : null,
+    [trial.rescue_of, ...trial.rescues].filter(Boolean).map((one) => element("p", { class: "small", style: "margin-top: 14px" },
+      `${one.summary} `, element("a", { href: at`#/trials/${one.trial_id}` }, `Trial ${one.number}`))),
     parts.length ? element("details", { style: "margin-top: 20px" }, element("summary", { class: "small" }, `Stability ${number(diagnosis.stability, 2)}, part by part`),
       element("dl", {}, parts.map(([name, size]) => element("div", {}, element("dt", {}, name === diagnosis.stability_limited_by ? `${name} (limits)` : name),
         element("dd", {}, size === null ? "not measured" : number(size, 2)))))) : null,

@@ -235,6 +235,8 @@ trials = Table(
     Column("rule_warnings", JSON(none_as_null=True)),
     Column("would_have_pruned", _enum(PruneReason, "would_have_pruned")),
     Column("would_have_pruned_epoch", Integer),
+    # the number of the trial whose failure this one is to remedy
+    Column("rescue_of", BigInteger),
     UniqueConstraint("sweep_id", "number"),
     UniqueConstraint("sweep_id", "config_hash", "replicate"),
     CheckConstraint("(state = 'running') = (lease_id IS NOT NULL)", name="running_iff_leased"),
@@ -248,6 +250,15 @@ trials = Table(
     CheckConstraint("stability >= 0 AND stability <= 1", name="stability_in_range"),
     CheckConstraint("(stability IS NULL) = (score_version IS NULL)", name="scored_with_version"),
     CheckConstraint("(would_have_pruned IS NULL) = (would_have_pruned_epoch IS NULL)", name="audited_with_epoch"),
+    ForeignKeyConstraint(["sweep_id", "rescue_of"], ["trials.sweep_id", "trials.number"], name="fk_trials_rescue_of"),
+    CheckConstraint("rescue_of < number", name="rescues_an_earlier_one"),
+    Index(
+        "ix_trials_rescues",
+        "sweep_id",
+        "rescue_of",
+        sqlite_where=text("rescue_of IS NOT NULL"),
+        postgresql_where=text("rescue_of IS NOT NULL"),
+    ),
     Index("ix_trials_sweep_id_state_epoch_epochs", "sweep_id", "state", "epoch", "epochs"),  # covers a sweep's sums
     Index("ix_trials_sweep_id_revision", "sweep_id", "revision"),
     Index("ix_trials_sweep_id_objective_number", "sweep_id", "objective", "number"),

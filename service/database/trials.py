@@ -66,11 +66,13 @@ def count_states(connection: Connection, sweep_id: str) -> dict[TrialState, int]
     return dict.fromkeys(TrialState, 0) | dict(connection.execute(statement).tuples().all())
 
 
-def facts_since(connection: Connection, sweep_id: str, revision: int) -> list[TrialFact]:
+def facts_since(connection: Connection, sweep_id: str, revision: int, *, rescues_only: bool = False) -> list[TrialFact]:
     """What the search must know of the trials that changed after a revision, in the order of their numbers."""
     statement = (
         select(trials).where(trials.c.sweep_id == sweep_id, trials.c.revision > revision).order_by(trials.c.number)
     )
+    if rescues_only:
+        statement = statement.where(trials.c.rescue_of.is_not(None))
     return [
         TrialFact(
             number=row.number,
@@ -81,6 +83,7 @@ def facts_since(connection: Connection, sweep_id: str, revision: int) -> list[Tr
             diverged=row.prune_reason in (PruneReason.NONFINITE, PruneReason.BLOWUP),
             revision=row.revision,
             measured={name: getattr(row, name) for name in STORED_METRICS},
+            is_rescue=row.rescue_of is not None,
         )
         for row in connection.execute(statement)
     ]

@@ -58,6 +58,10 @@ class Constant:
         """One."""
         return 1
 
+    def contains(self, value: Any) -> bool:
+        """Whether it is the value."""
+        return bool(value == self.value)
+
     def to_definition(self) -> dict[str, Any]:
         """As it stands in a sweep file."""
         return {"value": _plain(self.value)}
@@ -86,6 +90,10 @@ class Categorical:
         """How many choices there are."""
         return len(self.choices)
 
+    def contains(self, value: Any) -> bool:
+        """Whether it is one of the choices."""
+        return value in self.choices
+
     def to_definition(self) -> dict[str, Any]:
         """As it stands in a sweep file."""
         definition: dict[str, Any] = {"values": [_plain(choice) for choice in self.choices]}
@@ -113,6 +121,10 @@ class IntUniform:
         """How many numbers there are."""
         return self.high - self.low + 1
 
+    def contains(self, value: Any) -> bool:
+        """Whether it is one of the numbers."""
+        return isinstance(value, int) and self.low <= value <= self.high
+
     def to_definition(self) -> dict[str, Any]:
         """As it stands in a sweep file."""
         return {"distribution": "int_uniform", "min": self.low, "max": self.high}
@@ -137,6 +149,10 @@ class Uniform:
     def size(self) -> None:
         """Nothing: the values are uncountable."""
         return
+
+    def contains(self, value: Any) -> bool:
+        """Whether it lies within the bounds."""
+        return value is not None and bool(self.low <= value <= self.high)
 
     def to_definition(self) -> dict[str, Any]:
         """As it stands in a sweep file."""
@@ -185,6 +201,10 @@ class Quantized:
     def size(self) -> int:
         """How many multiples there are."""
         return self.last - self.first + 1
+
+    def contains(self, value: Any) -> bool:
+        """Whether it is one of the multiples."""
+        return value is not None and self.multiple(self.multiplier(value)) == value
 
     def to_definition(self) -> dict[str, Any]:
         """As it stands in a sweep file."""

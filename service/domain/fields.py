@@ -76,6 +76,7 @@ TRIAL_FIELDS = FieldList(
         "stability_limited_by": _choice(StabilityLimit),
         "depth_slope": _NUMBER,
         "would_have_pruned": _choice(PruneReason),
+        "rescue_of": _INTEGER,
         "wall_seconds": _NUMBER,
         "device_seconds": _NUMBER,
         "created_at": _MOMENT,

@@ -73,6 +73,13 @@ class Space:
         effective = effective_names(parameters)
         return {name: self._value_of(name, parameters) for name in self.searched if name in effective}
 
+    def contains(self, parameters: Parameters) -> bool:
+        """Whether a canonical trial is one that a search of this space could have proposed."""
+        point = self.point_of(parameters)
+        if not all(self.searched[name].contains(value) for name, value in point.items()):
+            return False
+        return self.parameters(point) == parameters
+
     def _value_of(self, name: str, parameters: Parameters) -> Any:
         if name == "depth":
             return len(parameters.hidden_units)

@@ -71,6 +71,7 @@ class Trial:
     rule_warnings: list[dict[str, Any]] | None = None
     would_have_pruned: PruneReason | None = None
     would_have_pruned_epoch: int | None = None
+    rescue_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class TrialFact:
     `objective` is final when the trial is completed; for a pruned trial it is the last value before the end.
     `diverged` marks a trial pruned for values that are not finite, or for a loss that blew up. `measured` holds its
     stored metrics (service.domain.metrics), as they were at its end.
+    `is_rescue` marks one that no search proposed: it may lie outside the space.
     """
 
     number: int
@@ -89,6 +91,7 @@ class TrialFact:
     epoch: int | None
     diverged: bool
     revision: int
+    is_rescue: bool = False
     measured: Mapping[str, float | None] = field(default_factory=dict)
 
     def value(self, name: str) -> float | None:

@@ -65,7 +65,7 @@ def _look(database: Database, searches: Searches, sweep_id: str, n: int) -> tupl
         if sweep is None or n_wanted <= 0:
             return None, None
         search = searches.of(sweep)
-        facts = facts_since(connection, sweep_id, search.revision) if search.learns else []
+        facts = facts_since(connection, sweep_id, search.revision, rescues_only=not search.learns)
     search.sync(facts, sweep.revision)
     return search, _Look(sweep, n_wanted)
 
@@ -110,6 +110,7 @@ def trial_row(
         "seed": sweep.seed + (number if remedy is None else replicate),
         "replicate": replicate,
         "remedy": remedy,
+        "rescue_of": None,
         "revision": sweep.revision,
         "created_at_ms": now_ms,
         **parameter_columns(parameters),

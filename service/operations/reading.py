@@ -17,12 +17,14 @@ from service.database.overview import (
     surroundings,
     verdict_counts,
 )
+from service.database.rescues import rescues_with
 from service.database.sweeps import find_sweep, get_sweep, submitted_file
 from service.database.trials import get_trial
 from service.domain.fields import SWEEP_FIELDS, TRIAL_FIELDS, FieldList
 from service.domain.filters import Condition, parse_filter
 from service.domain.paging import Position, SortKey, parse_order, read_token, write_token
 from service.domain.progress import forecast, sentence, waiting_for
+from service.domain.stability.rescue import Rescue
 from service.domain.sweep import Sweep
 from service.domain.trial import Trial
 from service.errors import NotFound
@@ -233,9 +235,14 @@ def _summaries(
 
 
 def trial_views(connection: Connection, trials: Sequence[Trial]) -> tuple[TrialView, ...]:
-    """Trials with what stands beside them, in one query for all."""
-    beside = surroundings(connection, [trial.id for trial in trials])
-    return tuple(trial_view(trial, beside.get(trial.id)) for trial in trials)
+    """Trials with what stands beside them, in two queries for all."""
+    ids = [trial.id for trial in trials]
+    beside, rescues = surroundings(connection, ids), rescues_with(connection, ids)
+    rescues_of: dict[str, list[Rescue]] = {trial_id: [] for trial_id in ids}
+    for rescue in rescues:
+        for side in (rescue.before, rescue.after):
+            rescues_of.get(side.trial_id, []).append(rescue)
+    return tuple(trial_view(trial, beside.get(trial.id), rescues_of[trial.id]) for trial in trials)
 
 
 def _plan(query: ListQuery, known: FieldList) -> _Plan:

@@ -3,6 +3,7 @@
 queued ──first lease──► running ──nothing left──► completed
 running ──too many failed──► paused      running ──target reached, time is up──► stopping ──nothing runs──► completed
 stopping ──nothing runs──► cancelled, if `definition["cancelled"]` says that the user cancelled it
+completed ──rescue──► running ──it has ended──► completed as before; `definition["reopened"]` says how that was
 
 Every function here works on a sweep that the caller has locked, inside the caller's transaction.
 """
@@ -82,6 +83,27 @@ def kill_sweep(connection: Connection, sweep: Sweep, now_ms: int) -> Sweep:
     return sweep
 
 
+def reopen_sweep(connection: Connection, sweep: Sweep, now_ms: int) -> Sweep:
+    """Let a completed, locked sweep run one trial more, of the user's choice; `settle_sweep` completes it again.
+
+    The search proposes none: `run_cap` leaves room for the one alone. Why the sweep had ended, and its `run_cap`,
+    are kept and come back with the end; meanwhile neither a target that was reached nor a budget that is used up,
+    nor failures, count.
+    """
+    before = {"state_reason": sweep.state_reason, "run_cap": sweep.run_cap}
+    return _change(
+        connection,
+        sweep,
+        now_ms,
+        "sweep_reopened",
+        state=SweepState.RUNNING,
+        state_reason=None,
+        ended_at_ms=None,
+        run_cap=sweep.n_trials + 1,
+        definition=sweep.definition | {"reopened": before},
+    )
+
+
 def mark_exhausted(connection: Connection, sweep: Sweep, now_ms: int) -> Sweep:
     """Record that a locked sweep's space has no more trials, so that it completes when its last trial has ended."""
     definition = sweep.definition | {"exhausted": True}
@@ -96,6 +118,8 @@ def trial_event(kind: str, trial_id: str, number: int, **body: Any) -> NewEvent:
 
 def _stop_if_reached(connection: Connection, sweep: Sweep, now_ms: int) -> Sweep:
     """Stop a sweep whose target a trial has reached, or whose time is up."""
+    if "reopened" in sweep.definition:
+        return sweep
     if sweep.metric.is_reached(best_completed(connection, sweep)):
         sweep = drain_sweep(connection, sweep, SweepReason.TARGET_REACHED, now_ms)
         stop_running(connection, sweep)
@@ -119,11 +143,20 @@ def _end_if_done(connection: Connection, sweep: Sweep, now_ms: int) -> Sweep:
 
 def _end(connection: Connection, sweep: Sweep, now_ms: int, state: SweepState, reason: SweepReason | None) -> Sweep:
     kind = "sweep_completed" if state is SweepState.COMPLETED else "sweep_cancelled"
-    return _change(connection, sweep, now_ms, kind, state=state, state_reason=reason, ended_at_ms=now_ms)
+    values: dict[str, Any] = {"state": state, "state_reason": reason, "ended_at_ms": now_ms}
+    before = sweep.definition.get("reopened")
+    if before is not None:
+        values["definition"] = {name: value for name, value in sweep.definition.items() if name != "reopened"}
+        values["run_cap"] = None if before["run_cap"] is None else max(before["run_cap"], sweep.n_trials)
+        if state is SweepState.COMPLETED and before["state_reason"] is not None:
+            values["state_reason"] = SweepReason(before["state_reason"])
+    return _change(connection, sweep, now_ms, kind, **values)
 
 
 def _fails_too_often(connection: Connection, sweep: Sweep) -> bool:
     """Whether the share of failures since the last resume is too large, lost workers apart."""
+    if "reopened" in sweep.definition:
+        return False
     n_ended, n_failed = count_ended_since_resumed(connection, sweep.id)
     return n_ended >= MIN_ENDED_FOR_FAILURE_LIMIT and n_failed > sweep.failure_limit * n_ended
 

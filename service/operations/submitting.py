@@ -1,6 +1,5 @@
 """Submitting a sweep: read, resolve, store once."""
 
-import hashlib
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from service.database.engine import Database
-from service.database.submissions import StoredAnswer, free_name, insert_sweep, store_answer, stored_answer
+from service.database.submissions import free_name, insert_sweep
 from service.database.sweeps import NewEvent, append_events, get_sweep
 from service.database.trials import insert_trials
 from service.domain.ablation import Ablation
@@ -19,12 +18,12 @@ from service.domain.plan import SweepPlan, make_plan
 from service.domain.states import SweepState
 from service.domain.sweep import Sweep
 from service.domain.sweep_keys import MAX_SEED
-from service.errors import Conflict, IdempotencyMismatch, InvalidRequest
+from service.errors import Conflict
 from service.operations.proposing import trial_row
+from service.operations.repeating import answered_before, check_key, fingerprint, remember
 from service.operations.settling import trial_event
 
 _ATTEMPTS = 5
-_MAX_KEY = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,36 +68,31 @@ def submit_sweep(
         IdempotencyMismatch: The key was used with another text.
         Conflict: The key's sweep was deleted since.
     """
-    if idempotency_key is not None and not (0 < len(idempotency_key) <= _MAX_KEY and idempotency_key.isprintable()):
-        raise InvalidRequest(f"an Idempotency-Key has 1 to {_MAX_KEY} printable characters; choose another")
+    check_key(idempotency_key)
     plan = plan_sweep(document)
     seed = draw_seed() if plan.document.seed is None else plan.document.seed
-    request_hash = hashlib.sha256(submitted.encode("utf-8", "surrogatepass")).hexdigest()
+    request_hash = fingerprint(submitted)
     for _ in range(_ATTEMPTS):
         try:
             with database.write() as connection:
-                if idempotency_key is not None:
-                    stored = stored_answer(connection, idempotency_key)
-                    if stored is not None:
-                        return _replay(connection, idempotency_key, stored, request_hash)
-                submission = _insert(connection, plan, seed, submitted, database.now_ms(connection))
-                if idempotency_key is not None:
-                    answer = {"sweep_id": submission.sweep.id, "warnings": submission.warnings}
-                    stored = StoredAnswer(request_hash, answer)
-                    store_answer(connection, idempotency_key, stored, database.now_ms(connection))
+                now_ms = database.now_ms(connection)
+                known = answered_before(connection, idempotency_key, request_hash)
+                if known is not None:
+                    return _replay(connection, idempotency_key, known)
+                submission = _insert(connection, plan, seed, submitted, now_ms)
+                answer = {"sweep_id": submission.sweep.id, "warnings": submission.warnings}
+                remember(connection, idempotency_key, request_hash, answer, now_ms)
                 return submission
         except IntegrityError:
             continue  # another submission took the name or the key between our look and our insert: look again
     raise Conflict(f"the name {plan.document.name!r} is wanted by too many submissions at once; try again")
 
 
-def _replay(connection: Connection, key: str, stored: StoredAnswer, request_hash: str) -> Submission:
-    if stored.request_hash != request_hash:
-        raise IdempotencyMismatch(f"the Idempotency-Key {key!r} was used with another sweep file; use a new key")
-    sweep = get_sweep(connection, stored.answer["sweep_id"])
+def _replay(connection: Connection, key: str | None, known: Mapping[str, Any]) -> Submission:
+    sweep = get_sweep(connection, known["sweep_id"])
     if sweep is None:
         raise Conflict(f"the sweep of the Idempotency-Key {key!r} was deleted; use a new key to submit it again")
-    return Submission(sweep, list(stored.answer["warnings"]), replayed=True)
+    return Submission(sweep, list(known["warnings"]), replayed=True)
 
 
 def _insert(connection: Connection, plan: SweepPlan, seed: int, submitted: str, now_ms: int) -> Submission:

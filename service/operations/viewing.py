@@ -1,6 +1,6 @@
 """Domain objects and rows as the REST API shows them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -11,6 +11,7 @@ from service.database.history import Event
 from service.database.overview import BestSoFar, Surroundings
 from service.domain.goals import Metric
 from service.domain.progress import Forecast
+from service.domain.stability.rescue import Rescue, RescueSide
 from service.domain.states import TrialState, Verdict, WaitingFor
 from service.domain.sweep import Sweep
 from service.domain.trial import Trial
@@ -24,6 +25,7 @@ from service.wire.sweeps import (
     LayerView,
     MetricView,
     Progress,
+    RescueView,
     SweepSummary,
     SweepView,
     TrialCounts,
@@ -128,8 +130,8 @@ def sweep_view(sweep: Sweep, summary: SweepSummary) -> SweepView:
     )
 
 
-def trial_view(trial: Trial, beside: Surroundings | None) -> TrialView:
-    """One trial."""
+def trial_view(trial: Trial, beside: Surroundings | None, rescues: Sequence[Rescue] = ()) -> TrialView:
+    """One trial; `rescues` are those in which it is either side."""
     beside = beside or _NOTHING
     failure = None
     if trial.failure_kind is not None:
@@ -176,11 +178,23 @@ def trial_view(trial: Trial, beside: Surroundings | None) -> TrialView:
         rule_warnings=tuple(trial.rule_warnings or ()),
         would_have_pruned=_value(trial.would_have_pruned),
         would_have_pruned_epoch=trial.would_have_pruned_epoch,
+        rescue_of=next((_rescue_view(one, one.before) for one in rescues if one.after.trial_id == trial.id), None),
+        rescues=tuple(_rescue_view(one, one.after) for one in rescues if one.before.trial_id == trial.id),
         wall_seconds=trial.wall_seconds,
         device_seconds=trial.device_seconds,
         created_at=moment(trial.created_at_ms),
         started_at=moment_or_none(trial.started_at_ms),
         ended_at=moment_or_none(trial.ended_at_ms),
+    )
+
+
+def _rescue_view(rescue: Rescue, other: RescueSide) -> RescueView:
+    return RescueView(
+        trial_id=other.trial_id,
+        number=other.number,
+        state=other.state.value,
+        worked=rescue.has_worked,
+        summary=rescue.sentence(),
     )
 
 

@@ -32,6 +32,10 @@ class Dimensions:
         point = self._space.point_of(parameters)
         return {name: _to_word(self._space.searched[name], value) for name, value in point.items()}
 
+    def hold(self, parameters: Parameters) -> bool:
+        """Whether a trial lies in the space that is searched."""
+        return self._space.contains(parameters)
+
     def matters(self, name: str, params: Mapping[str, Any]) -> bool:
         """Whether a parameter has an effect, given what has been chosen so far."""
         return name in self.joint or name in effective_names(self.parameters(params))

@@ -6,6 +6,7 @@
     pruned, cancelled with value  PRUNED with the last value before the end, at its epoch
     pruned: diverged              PRUNED, with a large violation: it teaches the sampler where not to go
     failed, cancelled             FAIL: says nothing of the parameters, samplers pass over it
+    a rescue outside the space    FAIL: what it has beyond the space is why it did well; one inside is like any other
 
 Every bound of the sweep is a constraint on each trial that ended. Optuna neither prunes under several metrics nor lets
 NSGA-II read pruned trials: there, a trial that ended early is COMPLETE with its last values, and infeasible by the
@@ -154,8 +155,9 @@ class History:
 
     def seen(self, fact: TrialFact) -> FrozenTrial:
         """A trial as Optuna sees it."""
-        params = self._dimensions.params(fact.parameters)
-        state, value = _state_and_value(fact)
+        is_outside = fact.is_rescue and not self._dimensions.hold(fact.parameters)
+        params = {} if is_outside else self._dimensions.params(fact.parameters)
+        state, value = (Seen.FAIL, None) if is_outside else _state_and_value(fact)
         violations = self._violations(fact, state)
         values: list[float] | None = None
         if state is Seen.COMPLETE or (state is Seen.PRUNED and self._all_complete):

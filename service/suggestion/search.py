@@ -44,7 +44,7 @@ class SweepSearch(Protocol):
     """The sweep's revision up to which the facts are known."""
 
     learns: bool
-    """Whether the facts make a difference; if not, they need not be read."""
+    """Whether all facts make a difference; if not, those of rescues do, which took numbers that no search chose."""
 
     def sync(self, facts: Sequence[TrialFact], revision: int) -> None:
         """Learn the facts that changed since `revision` of before."""
@@ -54,24 +54,52 @@ class SweepSearch(Protocol):
 
 
 class DrawnSearch:
-    """A search that learns nothing: trial n is a function of the seed and n."""
+    """A search that learns nothing: its n-th trial is a function of the seed and n.
+
+    Rescues take numbers without being drawn: what is drawn goes on behind them, and passes over what a rescue has
+    tried already.
+    """
 
     learns = False
 
     def __init__(self, sweep: Sweep) -> None:
         self.revision = 0
         self._draws = _draws(sweep)
+        self._rescues: dict[int, str] = {}  # number → fingerprint
+        self._places: dict[int, int] = {}  # number → place in the sequence of draws, where rescues moved it
         self._lock = Lock()
 
-    def sync(self, facts: Sequence[TrialFact], revision: int) -> None:  # noqa: ARG002  # the protocol's signature
-        """Take note of the revision; the facts change nothing."""
-        self.revision = max(self.revision, revision)
+    def sync(self, facts: Sequence[TrialFact], revision: int) -> None:
+        """Take note of rescues, and of the revision; other facts change nothing."""
+        with self._lock:
+            rescues = {fact.number: config_hash(fact.parameters) for fact in facts if fact.is_rescue}
+            if not rescues.keys() <= self._rescues.keys():
+                self._places.clear()
+            self._rescues |= rescues
+            self.revision = max(self.revision, revision)
 
     def suggest(self, numbers: Sequence[int]) -> list[Parameters]:
-        """The trials of these numbers; fewer if the space holds fewer."""
+        """The trials of these numbers, none of which is a rescue; fewer if the space holds fewer."""
         with self._lock:
-            drawn = [self._draws.trial(number) for number in numbers]
+            drawn = [self._draws.trial(self._place(number)) for number in numbers]
         return [parameters for parameters in drawn if parameters is not None]
+
+    def _place(self, number: int) -> int:
+        """The place of a trial in the sequence of draws: its number, but for the rescues before it."""
+        first = min(self._rescues, default=number)
+        if number <= first:
+            return number
+        if not self._places:
+            self._places[first] = first  # where the draw stands that the first rescue displaced
+        at = max(self._places)
+        while at < number:
+            at += 1
+            taken = {fingerprint for rescue, fingerprint in self._rescues.items() if rescue < at}
+            place = self._places[at - 1] + (at - 1 not in self._rescues)
+            while (drawn := self._draws.trial(place)) is not None and config_hash(drawn) in taken:
+                place += 1
+            self._places[at] = place
+        return self._places[number]
 
 
 def _draws(sweep: Sweep) -> DistinctDraws | GridDraws:

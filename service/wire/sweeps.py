@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field
 
-from service.wire.base import Answer
+from service.wire.base import Answer, PositiveCount, Request
 from service.wire.parameters import Parameters
 
 SweepStateName = Literal["queued", "running", "paused", "stopping", "completed", "cancelled"]
@@ -143,6 +143,28 @@ class FailureView(Answer):
     traceback: str | None = None
 
 
+class RescueView(Answer):
+    """The other trial of a rescue: the one that was remedied, or the one that is to do better."""
+
+    trial_id: str
+    number: int
+    state: TrialStateName
+    worked: Annotated[
+        bool | None,
+        Field(description="The remedied trial is stable and its result better; null as long as it cannot be told."),
+    ]
+    summary: Annotated[str, Field(description="Verdict and metric before and after, in one sentence.")]
+
+
+class RescueRequest(Request):
+    """Which remedies of the diagnosis to take."""
+
+    remedies: Annotated[
+        tuple[PositiveCount, ...] | None,
+        Field(min_length=1, max_length=64, description="Their places in the diagnosis, from 1; left out: all."),
+    ] = None
+
+
 class TrialView(Answer):
     """One trial: its parameters and what came of them.
 
@@ -187,6 +209,8 @@ class TrialView(Answer):
     rule_warnings: tuple[dict[str, Any], ...]
     would_have_pruned: Annotated[PruneReasonName | None, Field(description="By a rule that only watched.")]
     would_have_pruned_epoch: int | None
+    rescue_of: Annotated[RescueView | None, Field(description="The trial that this one is to rescue.")] = None
+    rescues: Annotated[tuple[RescueView, ...], Field(description="The trials that are to rescue this one.")] = ()
     wall_seconds: float | None
     device_seconds: float | None
     created_at: AwareDatetime

@@ -16,8 +16,9 @@ from sqlalchemy import URL, select
 from service.database.engine import Database
 from service.database.sweeps import get_sweep
 from service.database.tables import attempts, epochs, events, layer_epochs, leases, metadata, sweeps, trials
-from service.database.trials import facts_since
+from service.database.trials import facts_since, parameters_from_row
 from service.domain.lease import LeaseSettings
+from service.domain.space import Space
 from service.operations.reaping import Reaper
 from service.suggestion.search import ModelSearch
 from service.suggestion.searches import Searches
@@ -37,6 +38,7 @@ SWEEP_EVENTS = {
     "sweep_started": {"running"},
     "sweep_paused": {"paused"},
     "sweep_resumed": {"queued", "running"},
+    "sweep_reopened": {"running"},
     "sweep_stopping": {"stopping"},
     "sweep_completed": {"completed"},
     "sweep_cancelled": {"cancelled"},
@@ -180,10 +182,13 @@ class World:
                     fresh.sync(facts_since(connection, sweep_id, 0), sweep.revision)
                 assert search.trials() == fresh.trials()
                 rows = now.trials_of(sweep_id)
+                space = Space.from_definition(sweep.definition["space"])
                 completed = {
                     row.number + 1: row.objective
                     for row in rows
-                    if row.state == "completed" and row.objective is not None
+                    if row.state == "completed"
+                    and row.objective is not None
+                    and space.contains(parameters_from_row(row))
                 }
                 assert {
                     seen.number: seen.value for seen in fresh.trials() if seen.state.name == "COMPLETE"
@@ -239,7 +244,9 @@ def check_sweeps(now: Snapshot) -> None:
         states = Counter(str(row.state) for row in rows)
         assert [row.number for row in rows] == list(range(sweep.n_trials))
         assert sweep.run_cap is None or len(rows) <= sweep.run_cap
-        assert states["waiting"] + states["running"] <= sweep.max_parallel
+        n_rescues = sum(row.rescue_of is not None and row.state not in FINAL for row in rows)
+        assert states["waiting"] + states["running"] <= sweep.max_parallel + n_rescues
+        assert all(row.rescue_of is None or row.rescue_of < row.number for row in rows)
         assert sum(states.values()) == sweep.n_trials
         assert sweep.state != "stopping" or states["waiting"] == 0
         assert sweep.ended_at_ms is None or states["waiting"] + states["running"] == 0

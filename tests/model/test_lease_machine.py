@@ -8,6 +8,7 @@ import itertools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
@@ -20,12 +21,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from service.errors import Conflict, NotFound
+from service.errors import Conflict, InvalidRequest, NotFound
 from service.operations import steering
 from service.operations.claiming import claim
 from service.operations.leasing import heartbeat, release
 from service.operations.proposing import propose_trials
 from service.operations.reporting import report
+from service.operations.rescuing import rescue_trial
 from service.operations.submitting import submit_sweep
 from service.wire.leases import (
     ClaimAnswer,
@@ -67,8 +69,8 @@ RULES = st.sampled_from(
 SPACES = st.sampled_from(
     [
         ("random", {"learning_rate": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1.0}}),
-        ("tpe", {"dropout": {"min": 0.0, "max": 0.5}}),
-        ("grid", {"optimizer": {"values": ["sgd", "adam", "adamw"]}}),
+        ("tpe", {"dropout": {"min": 0.0, "max": 0.5}, "normalization": {"values": ["none", "batch"]}}),
+        ("grid", {"optimizer": {"values": ["sgd", "adam", "adamw"]}, "normalization": {"values": ["none", "batch"]}}),
         ("random", {"hidden_units": {"values": [[8], [16]]}, "dropout": {"min": 0.0, "max": 0.5}}),
     ]
 )
@@ -106,6 +108,7 @@ MOVES: dict[str, tuple[int, dict[str, Any]]] = {
         },
     ),
     "steer_trial": (2, {"service": SERVICES, "place": PLACES, "verb": st.sampled_from(["cancel", "retry", "retry"])}),
+    "rescue": (2, {"service": SERVICES, "place": PLACES, "remedies": st.sampled_from([None, (1,), (2,), (2, 3)])}),
 }
 """What may happen: how often, and with which arguments. Chosen by one rule, so that every run mixes them all."""
 
@@ -190,6 +193,17 @@ class LeaseMachine(RuleBasedStateMachine):
             act: Callable[..., Any] = getattr(steering, f"{verb}_trial")
             if was_done(lambda: act(self.database(service), trial_id)) and verb == "retry":
                 self.world.retried.add(trial_id)
+
+    def rescue(self, service: int, place: int, remedies: tuple[int, ...] | None) -> None:
+        """The same request again, with its key, is answered with the same trial."""
+        sick = sorted(row.id for row in self.world.last.trials.values() if row.verdict not in (None, "stable"))
+        for trial_id in sick[place % max(1, len(sick)) :][:1]:
+            ask = partial(rescue_trial, trial_id=trial_id, remedies=remedies, idempotency_key=f"k{next(self.names)}")
+            if was_done(partial(ask, self.database(service))):
+                again = ask(self.database(1 - service))
+                parent, child = (self.world.snapshot().trials[one] for one in (trial_id, again.trial_id))
+                assert again.replayed
+                assert (child.state, child.rescue_of, child.seed) == ("waiting", parent.number, parent.seed)
 
     # --- workers ---
 
@@ -411,7 +425,7 @@ def was_done(act: Callable[[], Any]) -> bool:
     """Whether the service did it; a refusal is an answer too."""
     try:
         act()
-    except (Conflict, NotFound):
+    except (Conflict, InvalidRequest, NotFound):
         return False
     return True
 

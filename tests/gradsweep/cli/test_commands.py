@@ -298,3 +298,23 @@ def test_doctor_finds_the_service(gradsweep: Run, monkeypatch: pytest.MonkeyPatc
     findings = {finding["check"]: finding for finding in json.loads(gradsweep("doctor", "--json"))}
     assert findings["service"]["status"] == "OK"
     assert set(findings) >= {"Python", "SQLite", "TensorFlow", "devices", "data folder", "disk", "data sets", "port"}
+
+
+def test_rescue_enqueues_the_remedied_trial_and_watch_tells_whether_it_worked(
+    gradsweep: Run, sweep: SweepView, client: Client, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = {"protocol": 1, "claim_key": "k", "worker": WORKER, "max_trials": 1}
+    nan = {"train_loss": None, "nonfinite": 1, "nonfinite_values": {"train_loss": "nan"}}
+    with httpx.Client(base_url=url) as http:
+        granted = http.post("/v1/claims", json=claim).raise_for_status().json()
+        fence = {"trial_id": granted["grants"][0]["trial_id"], "attempt": 1}
+        epochs = [{"epoch": 0, "steps": 0}, {"epoch": 1, "steps": 9, **nan}]
+        entries = [{**fence, "epoch": epoch} for epoch in epochs]
+        http.post(f"/v1/leases/{granted['lease_id']}/reports", json={"entries": entries}).raise_for_status()
+
+    assert "normalization = batch (was none)" in gradsweep("rescue", "first/0", "--remedy", "2")
+    monkeypatch.setattr(time, "sleep", lambda _seconds: client.cancel(sweep.id))
+    ended = gradsweep("rescue", "first/0", "--watch", code=1)
+
+    assert "Trial 2 is to rescue trial 0: it was cancelled before it could tell." in ended
+    assert "Trial 1 is to rescue trial 0" in gradsweep("show", "first/0")

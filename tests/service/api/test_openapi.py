@@ -41,6 +41,7 @@ ROUTES = {
     "get_script": "GET /v1/trials/{trial}/script",
     "cancel_trial": "POST /v1/trials/{trial}:cancel",
     "retry_trial": "POST /v1/trials/{trial}:retry",
+    "rescue_trial": "POST /v1/trials/{trial}:rescue",
     "claim": "POST /v1/claims",
     "heartbeat": "POST /v1/leases/{lease}:heartbeat",
     "report": "POST /v1/leases/{lease}/reports",

@@ -164,3 +164,18 @@ def test_a_model_search_shows_its_trials(sweep: Callable[..., Sweep], fact: Call
     search.sync(list(reversed(facts)), 9)
     assert [trial.number for trial in search.trials()] == [1, 2, 3, 4, 5]
     assert search.revision == 9
+
+
+def test_a_rescue_outside_the_space_teaches_nothing_and_one_inside_like_any_other(
+    sweep: Callable[..., Sweep], fact: Callable[..., TrialFact]
+) -> None:
+    space = Space.from_definition(sweep().definition["space"])
+    inside = space.parameters(space.point_at([0.5] * 6))
+    outside = [
+        inside.model_copy(update=changes)
+        for changes in ({"learning_rate": 2.0}, {"clip_norm": 1.0}, {"batch_size": 40}, {"dropout": 0.6})
+    ]
+    seen = history(sweep())
+    seen.take([fact(number, each, is_rescue=True) for number, each in enumerate([inside, *outside])])
+    assert [trial.state.name for trial in seen.trials()] == ["COMPLETE", *["FAIL"] * 4]
+    assert seen.window() == seen.trials()[:1]

@@ -190,3 +190,25 @@ def test_only_the_model_needs_facts(sweep: Callable[..., Sweep], method: str, le
     search = new_search(sweep({"dropout": {"values": [0.1, 0.2]}}, method=method))
     search.sync([], 12)
     assert (search.learns, search.revision) == (learns, 12)
+
+
+@pytest.mark.parametrize("method", ["random", "grid", "qmc"])
+def test_draws_go_on_behind_a_rescue_and_pass_over_what_it_tried(
+    sweep: Callable[..., Sweep], fact: Callable[..., TrialFact], method: str
+) -> None:
+    choices = {"optimizer": {"values": ["sgd", "adam", "adamw"]}, "normalization": {"values": ["none", "batch"]}}
+    undisturbed = DrawnSearch(sweep(choices, method=method)).suggest(range(6))
+    rescues = [fact(1, undisturbed[4], is_rescue=True), fact(3, canonical({"dropout": 0.4}), is_rescue=True)]
+    live, rebuilt = (DrawnSearch(sweep(choices, method=method)) for _ in range(2))
+
+    before = live.suggest(range(6))
+    live.sync(rescues[:1], 1)
+    between = live.suggest([2])
+    live.sync(rescues[1:], 2)
+    rebuilt.sync(rescues, 2)
+
+    assert before == undisturbed
+    assert between == [undisturbed[1]]
+    wanted = [undisturbed[place] for place in (1, 2, 3, 5)]
+    assert live.suggest([2, 4, 5, 6]) == rebuilt.suggest([2, 4, 5, 6]) == wanted
+    assert rebuilt.suggest([7]) == []
