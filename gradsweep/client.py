@@ -298,6 +298,10 @@ class Client:
         """A figure of a trial as Plotly JSON, for example `gradient_flow`."""
         return self._figure(f"/v1/trials/{_segment(trial)}/figures/{_segment(kind)}", query)
 
+    def trials_figure(self, trials: Sequence[str], kind: str, **query: str) -> dict[str, Any]:
+        """A figure of several trials as Plotly JSON: maps side by side on one scale, curves as bands over seeds."""
+        return self._figure(f"/v1/figures/{_segment(kind)}", {"trial": list(trials), **query})
+
     # events, workers, service
 
     def events(self, sweep: str, *, after: int = 0, reconnect: bool = True) -> Iterator[EventView]:

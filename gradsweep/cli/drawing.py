@@ -35,6 +35,9 @@ Dpi = Annotated[float, typer.Option("--dpi", min=50.0, max=1200.0, help="Dots pe
 Title = Annotated[bool, typer.Option("--title", help="Print the title too; papers tell it in the caption.")]
 Epoch = Annotated[int | None, typer.Option("--epoch", min=0, help="depth_profile: which epoch; else the last.")]
 AxisName = Annotated[str | None, typer.Option(metavar="PARAMETER", help="Where the figure has a choice of axes.")]
+By = Annotated[
+    str | None, typer.Option("--by", metavar="PARAMETER", help="Of several trials: one band for each of its values.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -53,6 +56,7 @@ def figure(
     title: Title = False,
     x: AxisName = None,
     y: AxisName = None,
+    by: By = None,
     epoch: Epoch = None,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
@@ -66,7 +70,7 @@ def figure(
         raise CommandError(f"{output}: a figure is saved as {', '.join(f'.{each}' for each in PRINTED + TEXTUAL)}")
     if suffix in PRINTED:
         require_matplotlib()
-    query = {"x": x, "y": y, "epoch": None if epoch is None else str(epoch)}
+    query = {"x": x, "y": y, "by": by, "epoch": None if epoch is None else str(epoch)}
     with connect(url, token_file) as client:
         drawn = fetch(client, kind, references or ["latest"], {key: text for key, text in query.items() if text})
     try:
@@ -100,7 +104,9 @@ def fetch(client: "Client", kind: str, references: Sequence[str], query: Mapping
     if not trials:
         return client.sweep_figure(find_sweep(client, references[0]).id, kind, **query)
     ids = [find_trial(client, reference).id for reference in trials]
-    return client.trial_figure(ids[0], kind, **query)
+    if len(ids) == 1 and "by" not in query:
+        return client.trial_figure(ids[0], kind, **query)
+    return client.trials_figure(ids, kind, **query)
 
 
 def require_matplotlib() -> None:
@@ -114,11 +120,13 @@ def require_matplotlib() -> None:
 
 def write_printed(drawn: Mapping[str, Any], output: Path, **look: Any) -> tuple[float, float]:
     """Save a figure on paper; returns its width and height in inches."""
-    from gradsweep.printing.inks import Unprintable
+    from gradsweep.printing.inks import DoesNotFit, Unprintable
     from gradsweep.printing.paper import save
 
     try:
         return save(drawn, output, **look)
+    except DoesNotFit as error:
+        raise CommandError(f"this figure holds {error}: give it more with --width or --height") from error
     except Unprintable as error:
         message = f"this figure holds {error}, which is not printed here: save it as .html instead"
         raise CommandError(message, ExitCode.FAILED) from error

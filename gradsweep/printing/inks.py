@@ -13,6 +13,10 @@ class Unprintable(Exception):
     """A figure holds something that has no form on paper here; the message names it."""
 
 
+class DoesNotFit(Unprintable):
+    """The page is too small for all its panels and labels."""
+
+
 TEXT = "#1a1a1a"
 GRID = "#e3e3e3"
 DEFAULT_COLORS = ("#35589a", "#c8553d", "#4f8f6d", "#8b5bb5", "#a8741a", "#5d6470")

@@ -46,7 +46,7 @@ def draw_note(page: Figure, places: Places, note: Mapping[str, Any]) -> None:
     titled = _panel_below(places, note) if (x_ref, y_ref) == ("paper", "paper") else None
     place = titled or _place_of(places, note)
     if titled is not None or (y_ref.endswith(" domain") and float(note["y"]) >= 1):
-        place.axes.set_title(text)
+        _set_title(page, place, text)
         return
     if len(text) > _LONG_TEXT:
         text = "\n".join(_wrapped(text, page))
@@ -62,6 +62,15 @@ def draw_note(page: Figure, places: Places, note: Mapping[str, Any]) -> None:
         fontsize=float(mpl.rcParams["font.size"]) - (1.5 if pixels < _SMALL_PIXELS else 0),
         annotation_clip=False,
     )
+
+
+def _set_title(page: Figure, place: Place, text: str) -> None:
+    """A title over its panel, smaller where it would reach into the next one."""
+    left, right = place.x.layout.get("domain") or (0.0, 1.0)
+    room = float((right - left) * page.get_size_inches()[0] * 72 * 0.75)  # the rest is for labels and the scale
+    size = float(mpl.rcParams["font.size"])
+    longest = max(map(len, text.split("\n")))
+    place.axes.set_title(text, fontsize=min(size, max(room / (0.55 * longest), 0.6 * size)) if longest else size)
 
 
 def _spot(scale: Scale, ref: str, value: Any) -> float:

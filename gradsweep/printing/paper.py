@@ -1,5 +1,6 @@
 """A whole figure on paper: panels, legend, color scales, notes; saved as pdf, svg or png."""
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from gradsweep.printing.drawing import Bar, Drawing, Place
 from gradsweep.printing.grid import Grid, Panel, axis_layout, lay_out
-from gradsweep.printing.inks import GRID, TEXT, words
+from gradsweep.printing.inks import GRID, TEXT, DoesNotFit, words
 from gradsweep.printing.notes import draw_note, draw_shape
 from gradsweep.printing.scales import Scale, apply_scale
 from gradsweep.printing.ticks import fit_ticks
@@ -22,7 +23,8 @@ PANEL_ASPECT, STACKED_ASPECT = 0.7, 0.45
 LONGEST_INCHES = 9.5
 PIXELS_WIDE = 760
 """The width of a figure on the page, to which a height in pixels belongs."""
-PRINTED_FORMATS = ("pdf", "svg", "png")
+_LEGEND_SHARE = 0.94
+"""Of the page's width; the letters may turn out a little wider than they were measured."""
 
 
 def save(figure: Mapping[str, Any], path: Path, *, width: float, height: float | None, font_size: float,
@@ -42,7 +44,7 @@ def save(figure: Mapping[str, Any], path: Path, *, width: float, height: float |
         Width and height in inches.
 
     Raises:
-        Unprintable: The figure holds something that has no form here.
+        Unprintable: The figure holds something that has no form here, or (DoesNotFit) more than the page takes.
         OSError: The file cannot be written.
     """
     with mpl.rc_context(_style(font_size)):
@@ -81,7 +83,13 @@ def draw(figure: Mapping[str, Any], *, width: float, height: float | None, with_
         page.suptitle(title, fontsize=mpl.rcParams["font.size"] + 1, wrap=True)
     if layout.get("showlegend", len(traces) > 1) and drawing.handles:
         _legend(page, drawing.handles)
-    fit_ticks(page, [place.axes for place in places.values()])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="constrained_layout not applied")
+        try:
+            fit_ticks(page, [place.axes for place in places.values()])
+        except UserWarning as warning:
+            wide, high = page.get_size_inches()
+            raise DoesNotFit(f"more than fits into {wide:.3g} × {high:.3g} inches") from warning
     return page
 
 
@@ -198,6 +206,6 @@ def _legend(page: Figure, handles: Mapping[str, Any]) -> None:
             handlelength=1.8, columnspacing=1.2, handletextpad=0.5, borderaxespad=0.2, borderpad=0.2,
         )  # fmt: skip
         wide = legend.get_window_extent(page.canvas.get_renderer()).width  # type: ignore[attr-defined]
-        if wide <= page.bbox.width or n_columns == 1:
+        if wide <= _LEGEND_SHARE * page.bbox.width or n_columns == 1:
             return
         legend.remove()

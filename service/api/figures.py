@@ -4,13 +4,14 @@ import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
+from pydantic import Field
 
 from service.api.bodies import StrictRoute
 from service.api.context import ContextDep, SweepRef, TrialId
 from service.api.documenting import errors
 from service.errors import NotFound
-from service.figures.kinds import SWEEP_FIGURES, TRIAL_FIGURES
-from service.operations.drawing import draw_sweep, draw_trial
+from service.figures.kinds import SEVERAL_FIGURES, SWEEP_FIGURES, TRIAL_FIGURES
+from service.operations.drawing import draw_sweep, draw_trial, draw_trials
 
 router = APIRouter(route_class=StrictRoute, tags=["figures"])
 
@@ -18,6 +19,9 @@ Axis = Annotated[
     str | None,
     Query(max_length=64, description="`stability_map`: a parameter, or `depth`.", examples=["learning_rate"]),
 ]
+
+
+Epoch = Annotated[int | None, Query(ge=0, le=100_000, description="`depth_profile`: which epoch; else the last.")]
 
 
 def _kind(kinds: list[str]) -> Any:
@@ -59,12 +63,39 @@ def of_trial(
     context: ContextDep,
     trial: TrialId,
     kind: Annotated[str, _kind(list(TRIAL_FIGURES))],
-    epoch: Annotated[
-        int | None, Query(ge=0, le=100_000, description="`depth_profile`: which epoch; else the last.")
-    ] = None,
+    epoch: Epoch = None,
 ) -> Response:
     """As Plotly JSON, from the epochs of its present attempt."""
     return _json(draw_trial(context.database, trial, kind, epoch=epoch))
+
+
+@router.get(
+    "/v1/figures/{kind}",
+    operation_id="draw_trials",
+    summary="A figure of several trials",
+    response_class=Response,
+    responses=_answers("the gradient flow with and without a remedy"),
+)
+def of_trials(
+    context: ContextDep,
+    kind: Annotated[str, _kind(list(SEVERAL_FIGURES))],
+    trial: Annotated[
+        list[Annotated[str, Field(max_length=64)]],
+        Query(min_length=1, description="The id of a trial; repeat it for each.", examples=[["trl_1", "trl_2"]]),
+    ],
+    by: Annotated[
+        str | None,
+        Query(
+            max_length=64,
+            description="`depth_profile`, `learning_curve`: trials with the same value of this parameter share a band; "
+            "else those with equal parameters do.",
+            examples=["normalization"],
+        ),
+    ] = None,
+    epoch: Epoch = None,
+) -> Response:
+    """Maps side by side on one color scale; curves and profiles as the median and the range of each group."""
+    return _json(draw_trials(context.database, trial, kind, by=by, epoch=epoch))
 
 
 def _json(figure: dict[str, Any]) -> Response:

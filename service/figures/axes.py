@@ -65,7 +65,7 @@ def value_of(point: TrialPoint, name: str) -> Any:
 def parameter_axis(points: Sequence[TrialPoint], name: str) -> ParameterAxis:
     """The axis of a parameter for these trials. Points that share a word are spread a little, by their numbers."""
     values = [value_of(point, name) for point in points]
-    labels = tuple(map(_word, values))
+    labels = tuple(map(word, values))
     known = [value for value in values if value is not None]
     if known and all(isinstance(value, int | float) and not isinstance(value, bool) for value in known):
         is_log = min(known) > 0 and max(known) >= _LOG_SPAN * min(known)
@@ -78,7 +78,8 @@ def parameter_axis(points: Sequence[TrialPoint], name: str) -> ParameterAxis:
     return ParameterAxis(name, positions, labels, words, is_log=False)
 
 
-def _word(value: Any) -> str:
+def word(value: Any) -> str:
+    """A parameter's value as people read it."""
     match value:
         case None:
             return "none"

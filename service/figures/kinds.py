@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from service.figures.frame import Figure
 from service.figures.parallel import parallel_coordinate
+from service.figures.several import SeveralFacts, depth_profiles, gradient_flows, learning_curves_of, update_ratios
 from service.figures.sweep_figures import (
     SweepFacts,
     history,
@@ -27,4 +28,10 @@ TRIAL_FIGURES: Mapping[str, Callable[[TrialFacts], Figure]] = {
     "update_ratio": update_ratio,
     "depth_profile": depth_profile,
     "learning_curve": learning_curve,
+}
+SEVERAL_FIGURES: Mapping[str, Callable[[SeveralFacts], Figure]] = {
+    "gradient_flow": gradient_flows,
+    "update_ratio": update_ratios,
+    "depth_profile": depth_profiles,
+    "learning_curve": learning_curves_of,
 }

@@ -50,6 +50,10 @@ STATE_SYMBOLS: dict[TrialState, str] = {
     TrialState.WAITING: "diamond-open",
 }
 
+GROUP_COLORS = (ACCENT, BEST, "#2f9e77", "#8b5bb5", "#d99a1c", "#7d828c")
+GROUP_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "solid")
+GROUP_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "circle-open")
+
 DIVERGING = [[0.0, "#2f6fbf"], [0.25, "#8fb8e3"], [0.5, "#ece8e1"], [0.75, "#e89c86"], [1.0, "#b93a2b"]]
 """Blue is below the middle, red above; the page swaps the middle for one that suits its theme."""
 

@@ -15,7 +15,7 @@ MAX_EPOCHS = 400
 GOOD_UPDATE = -3.0
 """log10 of the update ratio that trains well, by rule of thumb (Karpathy, CS231n)."""
 
-_NOTHING_YET = "No epoch was reported yet."
+NOTHING_YET = "No epoch was reported yet."
 _SPAN, _MAX_SPAN = 2.0, 4.0
 _UPDATE_SPAN = 3.0
 _TICKS = 8
@@ -41,14 +41,14 @@ def learning_curve(facts: TrialFacts) -> Figure:
     """Accuracy above, loss below; training dashed, validation solid."""
     rows = facts.rows
     if not rows:
-        return empty("Learning curve", _NOTHING_YET)
+        return empty("Learning curve", NOTHING_YET)
     traces = [
         {
             "type": "scatter",
             "mode": "lines+markers",
             "name": name,
             "x": [row.epoch for row in rows],
-            "y": [_finite(getattr(row, column)) for row in rows],
+            "y": [finite(getattr(row, column)) for row in rows],
             "xaxis": "x",
             "yaxis": axis,
             "line": {"color": color, "dash": dash, "width": 2},
@@ -73,60 +73,84 @@ def learning_curve(facts: TrialFacts) -> Figure:
     )
 
 
-def gradient_flow(facts: TrialFacts) -> Figure:
-    """Layer over epoch, the input at the bottom; color: log10 of the typical gradient, around epoch 1's median.
+@dataclass(frozen=True, slots=True)
+class LayerQuantity:
+    """Something that is measured in each layer and drawn as a map of layers over epochs.
 
-    If that is far from where the gradients began, the middle stays near the beginning: a network that blew up in
-    epoch 1 did not begin with large gradients.
+    Attributes:
+        title: Of its map.
+        unit: Of the color scale.
+        value: Reads it from a layer's row; the map shows log10.
+        middle: The middle of the scale for a trial, from its rows.
+        span: The least that the scale reaches up and down from there, in decades.
+        first_epoch: From where on it is measured.
     """
-    rows = _thinned(facts.rows)
+
+    title: str
+    unit: str
+    value: Callable[[LayerRow], float | None]
+    middle: Callable[[Sequence[EpochRow]], float]
+    span: float
+    first_epoch: int
+
+    def rows(self, facts: TrialFacts) -> list[EpochRow]:
+        """The rows of a trial that are drawn."""
+        return _thinned([row for row in facts.rows if row.epoch >= self.first_epoch])
+
+    def reach(self, rows: Sequence[EpochRow], middle: float) -> float:
+        """How far from the middle the scale has to reach for these rows, within bounds."""
+        logs = (_log(self.value(layer)) for row in rows for layer in row.layers)
+        widest = max((abs(one - middle) for one in logs if one is not None), default=self.span)
+        return max(self.span, min(widest, _MAX_SPAN))
+
+
+def _flow_middle(rows: Sequence[EpochRow]) -> float:
+    """The median of epoch 1. If that is far from where the gradients began, the middle stays near the beginning: a
+    network that blew up in epoch 1 did not begin with large gradients.
+    """
     start, first = (_median_log(rows, at) for at in (0, 1))
-    middle = first if first is not None else start
-    if start is not None and middle is not None:
-        middle = min(max(middle, start - _SPAN), start + _SPAN)
-    return _heat_map(
-        "Gradient flow",
-        "log₁₀ gradient RMS",
-        rows,
-        lambda layer: layer.grad_rms_median,
-        middle=GOOD_UPDATE if middle is None else middle,
-        span=_SPAN,
-        parameters=facts.parameters,
-    )
+    if first is None:
+        return GOOD_UPDATE if start is None else start
+    return first if start is None else min(max(first, start - _SPAN), start + _SPAN)
+
+
+FLOW = LayerQuantity(
+    "Gradient flow", "log₁₀ gradient RMS", lambda layer: layer.grad_rms_median, _flow_middle, _SPAN, first_epoch=0
+)
+UPDATES = LayerQuantity(
+    "Size of the updates",
+    "log₁₀ ‖ΔW‖/‖W‖",
+    lambda layer: layer.update_ratio_median,
+    lambda _: GOOD_UPDATE,
+    _UPDATE_SPAN,
+    first_epoch=1,
+)
+
+
+def gradient_flow(facts: TrialFacts) -> Figure:
+    """Layer over epoch, the input at the bottom; color: log10 of the typical gradient, around epoch 1's median."""
+    rows = FLOW.rows(facts)
+    middle = FLOW.middle(rows)
+    return layer_map(FLOW, rows, facts.parameters, middle=middle, span=FLOW.reach(rows, middle))
 
 
 def update_ratio(facts: TrialFacts) -> Figure:
     """Layer over epoch; color: log10 of ‖ΔW‖/‖W‖ per step, around −3."""
-    rows = _thinned([row for row in facts.rows if row.epoch >= 1])
-    return _heat_map(
-        "Size of the updates",
-        "log₁₀ ‖ΔW‖/‖W‖",
-        rows,
-        lambda layer: layer.update_ratio_median,
-        middle=GOOD_UPDATE,
-        span=_UPDATE_SPAN,
-        parameters=facts.parameters,
-    )
+    rows = UPDATES.rows(facts)
+    middle = UPDATES.middle(rows)
+    return layer_map(UPDATES, rows, facts.parameters, middle=middle, span=UPDATES.reach(rows, middle))
 
 
-def _heat_map(
-    title: str,
-    unit: str,
-    rows: Sequence[EpochRow],
-    value: Callable[[LayerRow], float | None],
-    *,
-    middle: float,
-    span: float,
-    parameters: Parameters,
+def layer_map(
+    quantity: LayerQuantity, rows: Sequence[EpochRow], parameters: Parameters, *, middle: float, span: float
 ) -> Figure:
+    """The map of one trial, its colors from `middle - span` to `middle + span`."""
     numbers = sorted({layer.layer for row in rows for layer in row.layers})
     if not numbers:
-        return empty(title, _NOTHING_YET)
+        return empty(quantity.title, NOTHING_YET)
+    value = quantity.value
     cells = [[value(found) if (found := row.layer(number)) else None for row in rows] for number in numbers]
     logs = [[_log(cell) for cell in line] for line in cells]
-    away = [abs(one - middle) for line in logs for one in line if one is not None]
-    widest = min(max(away, default=span), _MAX_SPAN)
-    span = max(span, widest)
     epochs = [row.epoch for row in rows]
     heat: Trace = {
         "type": "heatmap",
@@ -139,7 +163,7 @@ def _heat_map(
         "zmid": middle,
         "zmax": middle + span,
         "colorscale": DIVERGING,
-        "colorbar": {"title": {"text": unit, "side": "right"}, "thickness": 10, "outlinewidth": 0},
+        "colorbar": {"title": {"text": quantity.unit, "side": "right"}, "thickness": 10, "outlinewidth": 0},
         "xgap": 2,
         "ygap": 2,
         "meta": "diverging",
@@ -150,7 +174,7 @@ def _heat_map(
     epoch_ticks = epochs[:: -(-len(epochs) // _TICKS)]
     layer_ticks = numbers[:: -(-len(numbers) // _LAYER_TICKS)]
     return figure(
-        f"{title}: each layer over the epochs",
+        f"{quantity.title}: each layer over the epochs",
         [heat, *broken],
         xaxis={
             "title": {"text": "epoch"},
@@ -200,7 +224,7 @@ def depth_profile(facts: TrialFacts) -> Figure:
     """The gradient over depth before the first update and at an epoch, and what mean-field theory expects at first."""
     rows = [row for row in facts.rows if len(row.layers) > 1]
     if not rows:
-        return empty("Depth profile", _NOTHING_YET)
+        return empty("Depth profile", NOTHING_YET)
     chosen = next((row for row in rows if row.epoch == facts.epoch), rows[-1])
     probe = next((row for row in rows if row.epoch == 0), None)
     traces = []
@@ -226,7 +250,7 @@ def _profile(row: EpochRow, name: str, color: str, symbol: str) -> Trace:
         "mode": "lines+markers",
         "name": name,
         "x": [layer.layer for layer in row.hidden],
-        "y": [_positive(layer.bias_grad_rms_median) for layer in row.hidden],
+        "y": [positive(layer.bias_grad_rms_median) for layer in row.hidden],
         "line": {"color": color, "width": 2},
         "marker": {"symbol": symbol, "size": 8, "color": color},
         "hovertemplate": f"{name}<br>layer %{{x}}: %{{y:.2e}}<extra></extra>",
@@ -238,7 +262,7 @@ def _theory(probe: EpochRow, parameters: Parameters) -> list[Trace]:
 
     None with fewer than three hidden layers, or layers of different widths: the theory says nothing there.
     """
-    measured = [_positive(layer.bias_grad_rms_median) for layer in probe.hidden]
+    measured = [positive(layer.bias_grad_rms_median) for layer in probe.hidden]
     known = [math.log10(value) for value in measured if value is not None]
     units = parameters.hidden_units
     if len(units) < 3 or len(set(units)) != 1 or len(known) != len(units):
@@ -301,9 +325,9 @@ def _log(value: float | None) -> float | None:
     return math.log10(value) if value is not None and math.isfinite(value) and value > 0 else None
 
 
-def _finite(value: float | None) -> float | None:
+def finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _positive(value: float | None) -> float | None:
+def positive(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) and value > 0 else None

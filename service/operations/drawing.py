@@ -11,7 +11,8 @@ from service.domain.points import Curve, TrialPoint
 from service.errors import InvalidRequest, NotFound, Problem
 from service.figures.axes import parameter_names
 from service.figures.frame import Figure
-from service.figures.kinds import SWEEP_FIGURES, TRIAL_FIGURES
+from service.figures.kinds import SEVERAL_FIGURES, SWEEP_FIGURES, TRIAL_FIGURES
+from service.figures.several import MAX_TRIALS, NamedTrial, SeveralFacts
 from service.figures.sweep_figures import SweepFacts
 from service.figures.trial_figures import TrialFacts
 from service.operations.reading import resolve_sweep
@@ -33,11 +34,8 @@ def draw_sweep(database: Database, ref: str, kind: str, *, x: str | None = None,
         NotFound: No such sweep, or no such kind; the message lists all kinds.
         InvalidRequest: x or y is no parameter.
     """
-    draw = _kind(SWEEP_FIGURES, kind, "sweep")
-    for name, value in (("x", x), ("y", y)):
-        if value is not None and value not in parameter_names():
-            listed = ", ".join(parameter_names())
-            raise InvalidRequest(f"{value[:64]!r} is no parameter.", [Problem(f"query/{name}", f"one of {listed}")])
+    draw = _kind(SWEEP_FIGURES, kind, "a sweep")
+    _check_parameters(x=x, y=y)
     sweep = resolve_sweep(database, ref)
     with database.read() as connection:
         points = trial_points(connection, sweep)
@@ -61,17 +59,63 @@ def draw_trial(database: Database, trial_id: str, kind: str, *, epoch: int | Non
     Raises:
         NotFound: No such trial, or no such kind; the message lists all kinds.
     """
-    draw = _kind(TRIAL_FIGURES, kind, "trial")
+    draw = _kind(TRIAL_FIGURES, kind, "a trial")
+    (trial,) = _read_trials(database, [trial_id], epoch)
+    return draw(trial.facts)
+
+
+def draw_trials(
+    database: Database, trial_ids: Sequence[str], kind: str, *, by: str | None = None, epoch: int | None = None
+) -> Figure:
+    """A figure of several trials, of one sweep or of several, as Plotly JSON.
+
+    Args:
+        database: Where the trials are.
+        trial_ids: Their ids, in the order in which they are drawn; one that is named twice is drawn once.
+        kind: One of SEVERAL_FIGURES.
+        by: The parameter (or `depth`) whose values make the groups; else equal parameters do.
+        epoch: Which epoch a profile shows; the last if it is None or was not reported.
+
+    Raises:
+        NotFound: No such trial, or no such kind; the message lists all kinds.
+        InvalidRequest: `by` is no parameter, or there is more than one tells apart.
+    """
+    draw = _kind(SEVERAL_FIGURES, kind, "several trials")
+    _check_parameters(by=by)
+    chosen = list(dict.fromkeys(trial_ids))
+    if len(chosen) > MAX_TRIALS:
+        detail = f"{len(chosen)} trials are too many for one figure: name at most {MAX_TRIALS}."
+        raise InvalidRequest(detail, [Problem("query/trial", detail)])
+    return draw(SeveralFacts(_read_trials(database, chosen, epoch), by))
+
+
+def _read_trials(database: Database, trial_ids: Sequence[str], epoch: int | None) -> list[NamedTrial]:
     with database.read() as connection:
-        trial = get_trial(connection, trial_id)
-        if trial is None:
-            raise NotFound(f"There is no trial with the id '{trial_id}'; GET /v1/sweeps/SWEEP/trials lists all.")
-        fence = (trial.id, trial.attempt)
-        case = read_cases(connection, [fence]).get(fence)
-    return draw(TrialFacts(() if case is None else case.rows, trial.parameters, epoch))
+        found = []
+        for trial_id in trial_ids:
+            trial = get_trial(connection, trial_id)
+            if trial is None:
+                raise NotFound(f"There is no trial with the id '{trial_id}'; GET /v1/sweeps/SWEEP/trials lists all.")
+            found.append(trial)
+        cases = read_cases(connection, [(trial.id, trial.attempt) for trial in found])
+    return [
+        NamedTrial(
+            trial.number,
+            trial.seed,
+            TrialFacts(case.rows if (case := cases.get((trial.id, trial.attempt))) else (), trial.parameters, epoch),
+        )
+        for trial in found
+    ]
+
+
+def _check_parameters(**named: str | None) -> None:
+    for name, value in named.items():
+        if value is not None and value not in parameter_names():
+            listed = ", ".join(parameter_names())
+            raise InvalidRequest(f"{value[:64]!r} is no parameter.", [Problem(f"query/{name}", f"one of {listed}")])
 
 
 def _kind(kinds: Mapping[str, Callable[[_FactsT], Figure]], kind: str, of: str) -> Callable[[_FactsT], Figure]:
     if kind not in kinds:
-        raise NotFound(f"There is no figure {kind[:64]!r} of a {of}; there are {', '.join(kinds)}.")
+        raise NotFound(f"There is no figure {kind[:64]!r} of {of}; there are {', '.join(kinds)}.")
     return kinds[kind]

@@ -194,6 +194,16 @@ def test_a_figure_is_saved_in_the_format_of_its_name(
     assert (tmp_path / name).read_bytes().startswith(begins)
 
 
+def test_several_trials_are_saved_side_by_side(gradsweep: Run, sweep: SweepView, url: str, tmp_path: Path) -> None:
+    train(url, 3)
+    path = tmp_path / "f.json"
+    trials = [f"{sweep.name}/{number}" for number in (2, 0)]
+    said = gradsweep("figure", "gradient_flow", *trials, "-o", str(path))
+    assert said == f"Wrote {path}: Gradient flow of 2 trials on one scale\n"
+    maps = [trace for trace in json.loads(path.read_text())["data"] if trace["type"] == "heatmap"]
+    assert [trace["coloraxis"] for trace in maps] == ["coloraxis"] * 2
+
+
 def test_a_figure_as_a_page_asks_no_other_host(gradsweep: Run, sweep: SweepView, tmp_path: Path) -> None:
     path = tmp_path / "f.html"
     said = json.loads(gradsweep("figure", "history", "-o", str(path), "--json"))

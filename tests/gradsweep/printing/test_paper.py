@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from gradsweep.printing.inks import DoesNotFit
 from gradsweep.printing.paper import save
 
 LINE = {"mode": "lines", "name": "one", "x": [1, 10, 100], "y": [0.5, 0.6, 0.7]}
@@ -88,6 +89,11 @@ def test_inches_and_dots_are_as_asked(tmp_path: Path):
     assert inches == (2.0, 1.5)
     with Image.open(tmp_path / "a.png") as image:
         assert image.size == (200, 150)
+
+
+def test_a_page_that_is_too_small_is_told(on_paper):
+    with pytest.raises(DoesNotFit, match=r"more than fits into 0.5 × 1.45 inches"):
+        on_paper(LINE, width=0.5, yaxis={"title": {"text": "value"}})
 
 
 @pytest.mark.parametrize("n_words", [3, 60])

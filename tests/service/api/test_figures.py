@@ -3,7 +3,7 @@
 import pytest
 from plotly.io import from_json
 
-from service.figures.kinds import SWEEP_FIGURES, TRIAL_FIGURES
+from service.figures.kinds import SEVERAL_FIGURES, SWEEP_FIGURES, TRIAL_FIGURES
 
 
 @pytest.fixture
@@ -25,6 +25,15 @@ def test_every_kind_opens_in_a_notebook(client, trained):
     assert all(from_json(answer.text).layout.title.text for answer in answers)
 
 
+@pytest.mark.parametrize("kind", SEVERAL_FIGURES)
+def test_several_trials_share_a_figure(client, trained, kind):
+    sweep, _ = trained
+    ids = [each["id"] for each in client.get(f"/v1/sweeps/{sweep}/trials").json()["trials"]]
+    answer = client.get(f"/v1/figures/{kind}", params={"trial": [*ids, ids[0]], "by": "optimizer"})
+    assert answer.status_code == 200
+    assert from_json(answer.text).layout.title.text
+
+
 def test_curves_are_those_of_the_metric(client, trained):
     sweep, trial = trained
     figure = from_json(client.get(f"/v1/sweeps/{sweep}/figures/learning_curves").text)
@@ -39,6 +48,11 @@ def test_curves_are_those_of_the_metric(client, trained):
         ("/v1/sweeps/nothing/figures/history", 404, "no sweep"),
         ("/v1/sweeps/look/figures/stability_map?x=nonsense", 422, "learning_rate"),
         ("/v1/trials/trl_nothing/figures/gradient_flow", 404, "no trial"),
+        ("/v1/figures/gradient_flow", 422, "trial"),
+        ("/v1/figures/gradient_flow?trial=trl_nothing", 404, "no trial"),
+        ("/v1/figures/gradient_flow?trial=t&by=nonsense", 422, "learning_rate"),
+        ("/v1/figures/gradient_flow?" + "&".join(f"trial={at}" for at in range(61)), 422, "at most 60"),
+        ("/v1/figures/nonsense?trial=t", 404, "gradient_flow, update_ratio"),
         ("/v1/trials/trl_nothing/figures/nonsense", 404, "gradient_flow, update_ratio"),
     ],
 )

@@ -39,6 +39,7 @@ ROUTES = {
     "draw_trial": "GET /v1/trials/{trial}/figures/{kind}",
     "export_sweep": "GET /v1/sweeps/{sweep}/export",
     "get_script": "GET /v1/trials/{trial}/script",
+    "draw_trials": "GET /v1/figures/{kind}",
     "cancel_trial": "POST /v1/trials/{trial}:cancel",
     "retry_trial": "POST /v1/trials/{trial}:retry",
     "rescue_trial": "POST /v1/trials/{trial}:rescue",

@@ -10,6 +10,7 @@ from service.domain.parameters import canonical
 from service.domain.points import Curve, TrialPoint
 from service.domain.stability.rows import EpochRow, LayerRow
 from service.domain.states import Direction, MetricAt, TrialState, Verdict
+from service.figures.several import NamedTrial, SeveralFacts
 from service.figures.sweep_figures import SweepFacts
 from service.figures.trial_figures import TrialFacts
 
@@ -57,5 +58,34 @@ def trial_facts() -> Callable[..., TrialFacts]:
             for epoch, sizes in enumerate(epochs)
         ]
         return TrialFacts(rows, canonical({"epochs": 3, "hidden_units": tuple(units)}), **rest)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def several_facts() -> Callable[..., SeveralFacts]:
+    """Trials 0, 1, 2 …, that end with a gradient and an accuracy of 0.1, 0.2, 0.3 …; all alike, or as told."""
+
+    def make(n_trials: int, *parameters: dict[str, Any], by: str | None = None) -> SeveralFacts:
+        trials = []
+        for number in range(n_trials):
+            size = (number + 1) / 10
+            rows = [
+                EpochRow(
+                    epoch=epoch,
+                    train_loss=1.0,
+                    val_accuracy=None if epoch == 0 else size,
+                    val_loss=None if epoch == 0 else 1 / size,
+                    layers=tuple(
+                        LayerRow(layer=at, grad_rms_median=size, bias_grad_rms_median=size, update_ratio_median=size)
+                        for at in (1, 2, 3, 4)
+                    ),
+                )
+                for epoch in (0, 1, 2)
+            ]
+            given = parameters[number] if parameters else {}
+            facts = TrialFacts(rows, canonical({"epochs": 2, "hidden_units": (16,) * 3} | given))
+            trials.append(NamedTrial(number, 100 + number, facts))
+        return SeveralFacts(trials, by)
 
     return make

@@ -6,7 +6,7 @@ import pytest
 
 from gradsweep.printing.paper import draw
 from service.domain.states import TrialState, Verdict
-from service.figures.kinds import SWEEP_FIGURES, TRIAL_FIGURES
+from service.figures.kinds import SEVERAL_FIGURES, SWEEP_FIGURES, TRIAL_FIGURES
 
 STATES = [TrialState.COMPLETED, TrialState.PRUNED]
 
@@ -49,4 +49,10 @@ def test_an_empty_sweep_is_printed_with_the_reason(kind, sweep_facts):
 @pytest.mark.parametrize("kind", TRIAL_FIGURES)
 def test_a_trial_is_printed(kind, trial_facts):
     page = on_paper(TRIAL_FIGURES[kind](trial_facts([0.1] * 4, [0.2] * 4, [math.inf, math.nan, 0.0, None])))
+    assert any(axes.lines or axes.collections for axes in page.axes)
+
+
+@pytest.mark.parametrize("kind", SEVERAL_FIGURES)
+def test_several_trials_are_printed(kind, several_facts):
+    page = on_paper(SEVERAL_FIGURES[kind](several_facts(3)))
     assert any(axes.lines or axes.collections for axes in page.axes)
