@@ -44,7 +44,7 @@ LeaveWithStdin = Annotated[bool, typer.Option("--leave-with-stdin", hidden=True)
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (up, serve, worker, migrate):
+    for command in (up, serve, worker, migrate, rescore):
         app.command(command.__name__)(command)
 
 
@@ -184,6 +184,51 @@ def migrate(data_dir: ServiceDataDir = None, database_url: DatabaseUrl = None, a
     else:
         kept = "" if copy is None else f" The file as it was: {copy}."
         typer.echo(f"The database is at schema {after} now.{kept}")
+
+
+def rescore(
+    sweeps: Annotated[
+        list[str] | None, typer.Argument(metavar="[SWEEP]…", help="Ids or names; without one, all sweeps.")
+    ] = None,
+    data_dir: ServiceDataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Compute stability, verdict and evidence of all trials that ended again, from their stored rows."""
+    from sqlalchemy.exc import DatabaseError
+
+    from gradsweep.cli.output import print_json
+    from service.database.engine import Database
+    from service.database.lock import only_service
+    from service.database.migrate import check_schema
+    from service.errors import ServiceError
+    from service.operations.rescoring import Rescored
+    from service.operations.rescoring import rescore as rescore_all
+    from service.settings import ServiceSettings
+
+    def say(one: Rescored) -> None:
+        if not as_json:
+            typer.echo(f"{one.sweep}: {one.n_trials} trials, {one.n_changed} changed")
+
+    settings = _settings(ServiceSettings, data_dir=data_dir, database_url=database_url)
+    database = Database(settings.url)
+    if database.is_sqlite and not Path(str(database.url.database)).exists():
+        raise CommandError(f"there is no database {database.url.database}: choose --data-dir or --database-url")
+    try:
+        with only_service(settings.url):
+            check_schema(database)
+            done = rescore_all(database, sweeps or (), note=say)
+    except ServiceError as error:
+        raise _refusal(error) from error
+    except (DatabaseError, OSError) as error:
+        raise CommandError(f"the database cannot be used ({getattr(error, 'orig', None) or error})") from error
+    finally:
+        database.dispose()
+    n_trials, n_changed = sum(one.n_trials for one in done), sum(one.n_changed for one in done)
+    if as_json:
+        print_json({"trials": n_trials, "changed": n_changed, "sweeps": len(done)})
+    else:
+        typer.echo(f"{n_changed} of {n_trials} trials changed.")
 
 
 def _settings(kind: "type[_SettingsT]", **given: Any) -> "_SettingsT":

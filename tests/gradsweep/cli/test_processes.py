@@ -55,3 +55,19 @@ def test_what_cannot_be_is_refused(started: list[Any], wrong: list[str], capsys:
     assert main.run(["worker", *wrong]) == 2
     assert wrong[0] in capsys.readouterr().err
     assert started == []
+
+
+def test_rescore_says_how_many_judgements_changed(
+    tmp_path: Path, sqlite_template: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gradsweep.db").write_bytes(sqlite_template.read_bytes())
+    assert main.run(["rescore", "--data-dir", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "0 of 0 trials changed.\n"
+    assert main.run(["rescore", "nothing", "--data-dir", str(tmp_path)]) == 2
+    assert "there is no sweep with the id or name 'nothing'" in capsys.readouterr().err
+
+
+def test_rescore_makes_no_database(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["rescore", "--data-dir", str(tmp_path)]) == 2
+    assert "there is no database" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
