@@ -135,6 +135,7 @@ BEYOND_A_SCHEMA = {
     "follow_events": "a header that may be left out is documented as one that may be null",
     "draw_sweep": "parameters and kinds are closed lists",
     "draw_trial": "kinds are a closed list",
+    "draw_trials": "kinds are a closed list",
     "report": "no text may hold a NUL, and a schema cannot forbid it",
     "claim": "any protocol can be named, and those of other times are refused by 426",
 }
