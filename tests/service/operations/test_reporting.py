@@ -99,6 +99,17 @@ def test_a_final_stands(worker: Any, submit: Submit, speak: Any, record: Any) ->
     assert (trial.state, trial.test_accuracy, trial.best_epoch) == ("completed", 0.9, 1)
 
 
+def test_a_report_that_ends_nothing_is_a_change_of_its_trial(
+    worker: Any, submit: Submit, speak: Any, record: Any, database: Database
+) -> None:
+    """Whoever asks what changed since a revision must find the trial."""
+    submit(run_cap=1)
+    [fence] = worker.claim(1)
+    worker.report(speak["epoch"](fence, 1, 0.1))
+    with database.read() as connection:
+        assert record.trial(fence).revision == connection.execute(select(sweeps.c.revision)).scalar_one()
+
+
 def test_an_older_attempt_writes_nothing(worker: Any, submit: Submit, speak: Any, record: Any) -> None:
     """The lease is the same, the trial is running under it: only the attempt tells them apart."""
     submit(run_cap=1)
