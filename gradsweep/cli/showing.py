@@ -8,6 +8,7 @@ from gradsweep.cli.wording import duration, number, parameter, trial_fate
 from service.wire.sweeps import EpochView, LayerView, SweepView, TrialView
 
 SHOWN_EPOCHS = 20
+WANTED_STABILITY = 0.5
 
 
 def print_sweep(sweep: SweepView) -> None:
@@ -89,6 +90,8 @@ def gradients_words(trial: TrialView) -> str:
     if trial.verdict is None:
         return "not judged yet"
     limit = "" if trial.stability_limited_by is None else f", limited by {trial.stability_limited_by}"
+    if trial.verdict == "stable" and trial.stability is not None and trial.stability < WANTED_STABILITY:
+        limit += ": look at gradsweep diagnose"
     return f"{trial.verdict}, stability {number(trial.stability) or 'unknown'}{limit}"
 
 

@@ -122,13 +122,27 @@ _CAUSES = {
 }
 
 
+_LIMITS = {
+    "depth": "the gradient's size changes by decades over depth, though something is learned",
+    "update": "the steps of a layer are far from the size that trains well",
+    "level": "a layer's gradient is too small, or the gradient of the whole too large",
+    "steady": "the gradient's size jumps within an epoch",
+    "units": "nearly all units of a hidden layer are dead or saturated, though some still tell inputs apart",
+    "loss": "the loss has been far above where it began, or the accuracy swings",
+}
+
+
 def _cause(finding: Finding | None, stability: Score | None, ailment: str | None, parameters: Parameters) -> str:
     """One or two sentences on why the verdict came about."""
     if finding is None:
         return "No epoch has been trained yet."
     if finding.verdict is Verdict.STABLE:
         if stability is not None and stability.stability < WANTED_STABILITY:
-            return f"No verdict holds, but the stability is low; '{stability.limiting}' limits it."
+            words = _LIMITS[stability.limiting or ""]
+            return (
+                f"Stable only in that no verdict holds: the stability is {stability.stability:.2f}, limited by "
+                f"'{stability.limiting}', for {words}."
+            )
         return "The gradients are fit to train with."
     kind = str(finding.verdict) if finding.verdict is Verdict.NONFINITE else ailment
     return _CAUSES[kind or ""].format(n_hidden=len(parameters.hidden_units), **parameters.model_dump())
