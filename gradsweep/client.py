@@ -24,6 +24,7 @@ import httpx
 from gradsweep.streaming import read_events
 from service.wire.base import Answer
 from service.wire.diagnosis import DiagnosisView
+from service.wire.effects import EffectsView
 from service.wire.search import ImportancesView, ParetoView
 from service.wire.sweeps import (
     AttemptList,
@@ -233,6 +234,10 @@ class Client:
         """Which searched parameters decide a metric; the sweep's own if `target` is left out."""
         path = f"/v1/sweeps/{_segment(sweep)}/importances"
         return self._call(ImportancesView, "GET", path, params=_query(target=target))
+
+    def effects(self, sweep: str) -> EffectsView:
+        """What each value of a parameter, and each remedy of an ablation, did to metric and gradients."""
+        return self._call(EffectsView, "GET", f"/v1/sweeps/{_segment(sweep)}/effects")
 
     def trial(self, trial: str) -> TrialView:
         """One trial by its id."""

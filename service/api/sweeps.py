@@ -22,9 +22,11 @@ from service.errors import (
     UnsupportedMediaType,
 )
 from service.operations import steering
+from service.operations.comparing import read_effects
 from service.operations.reading import ListQuery, list_sweeps, list_trials, read_best, read_sweep, resolve_sweep
 from service.operations.reading import read_sweep_file as read_file
 from service.operations.submitting import plan_sweep, submit_sweep
+from service.wire.effects import EffectsView
 from service.wire.sweeps import BestTrials, PlanView, SweepList, SweepView, TrialList
 
 router = APIRouter(route_class=StrictRoute, tags=["sweeps"])
@@ -197,6 +199,17 @@ def best(
 ) -> BestTrials:
     """Completed trials alone, best first."""
     return read_best(context.database, sweep, k=k, filter_text=filter)
+
+
+@router.get(
+    "/v1/sweeps/{sweep}/effects",
+    operation_id="read_effects",
+    summary="What each value of a parameter, and each remedy, did to accuracy and gradients",
+    responses=errors(NotFound),
+)
+def effects(context: ContextDep, sweep: SweepRef) -> EffectsView:
+    """Of trials that were completed or pruned: medians with intervals by value, and differences of matched trials."""
+    return read_effects(context.database, sweep)
 
 
 @router.post(
