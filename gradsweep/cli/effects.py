@@ -11,9 +11,6 @@ if TYPE_CHECKING:
     from service.wire.effects import EffectsView, GroupView, PairedView, SummaryView
     from service.wire.sweeps import VerdictCounts
 
-ENOUGH = 0.945
-"""Coverage that is called 95 %; five values reach 94 %, and are shown as what they are."""
-
 
 def register(app: typer.Typer) -> None:
     """Add this module's command."""
@@ -111,5 +108,5 @@ def _coverage(view: "EffectsView") -> list[str]:
     if not covered:
         return []
     least = min(covered)
-    level = "95 %" if least >= ENOUGH else f"{least:.0%}".replace("%", " %")
+    level = "95 %" if least >= 0.95 else f"{least:.0%}".replace("%", " %")
     return [f"In brackets: an interval that holds the true median with a probability of {level} or more."]

@@ -13,10 +13,10 @@ from typing import Any
 
 from service.domain.ablation import BASE, Ablation
 from service.domain.catalogue import CATALOGUE
+from service.domain.goals import Metric
 from service.domain.levels import FACTORS, Factor, Level, levels_of, word
 from service.domain.states import Direction, Method, PruneReason, Verdict
 from service.domain.summaries import Summary, summarize
-from service.domain.sweep import Metric
 from service.wire.parameters import Parameters
 
 
@@ -224,10 +224,14 @@ def _remedies(ablation: Ablation, outcomes: Sequence[Outcome], measured: _Measur
     return tuple(found)
 
 
-_CHOSEN = {
-    Method.TPE: "TPE returns to values that did well, in the company of other values that did well. So a level mixes "
+_RETURNS = (
+    "returns to values that did well, in the company of other values that did well. So a level mixes "
     "what a value did with what it was combined with, and levels that did badly are known from early trials alone. Do "
-    "not read the levels as causes; pairs can be, and so can a sweep by method random or ablation.",
+    "not read the levels as causes; pairs can be, and so can a sweep by method random or ablation."
+)
+_CHOSEN = {
+    Method.TPE: f"TPE {_RETURNS}",
+    Method.NSGA2: f"Evolution {_RETURNS}",
     Method.RANDOM: "Values were drawn independently of one another, so what else differs between two levels differs "
     "by chance alone, and the intervals say how far that goes.",
     Method.QMC: "Values fill the space evenly, so each level was combined with much the same values of the others.",

@@ -38,7 +38,7 @@ def effects_view(sweep: Sweep, effects: Effects) -> EffectsView:
     """Effects as they are shown."""
     return EffectsView(
         sweep_id=sweep.id,
-        metric=metric_view(sweep),
+        metric=metric_view(sweep.metric),
         n_trials=effects.n_trials,
         notes=effects.notes,
         remedies=tuple(

@@ -187,7 +187,9 @@ class TrialView(Answer):
     parameters: Parameters
     seed: int
     replicate: Annotated[int, Field(description="Of an ablation: trials of one replicate share their seed.")] = 0
-    remedy: Annotated[str | None, Field(description="Of an ablation: `base`, what was changed from it, or `all`.")] = None
+    remedy: Annotated[str | None, Field(description="Of an ablation: `base`, what was changed from it, or `all`.")] = (
+        None
+    )
     epoch: int | None
     best_epoch: int | None
     objective: float | None

@@ -46,13 +46,21 @@ def test_remedies_are_shown_with_paired_differences(client, worker, ablation, ep
 
 
 def test_levels_of_a_search_are_shown_with_their_verdicts(client, submit, add_trials):
-    sweep = submit(parameters={"dropout": {"values": [0.0, 0.3]}, "epochs": 5})
+    sweep = submit(parameters={"dropout": {"min": 0.0, "max": 0.5}, "epochs": 5})
     ended = {"state": "completed", "attempt": 1, "stability": 1.0, "score_version": 1}
+    waiting = {
+        "state": "waiting",
+        "attempt": 0,
+        "stability": None,
+        "score_version": None,
+        "objective": None,
+        "verdict": None,
+    }
     add_trials(
         sweep,
         ended | {"parameters": {"dropout": 0.0}, "objective": 0.8, "verdict": "stable"},
         ended | {"parameters": {"dropout": 0.3}, "objective": 0.6, "verdict": "unsteady"},
-        {"state": "waiting", "parameters": {"dropout": 0.3}},
+        waiting | {"parameters": {"dropout": 0.3}},
     )
 
     found = client.get(f"/v1/sweeps/{sweep}/effects").json()
@@ -73,9 +81,9 @@ def test_levels_of_a_search_are_shown_with_their_verdicts(client, submit, add_tr
 
 
 def test_a_metric_that_is_no_number_is_spelled_out(client, submit, add_trials):
-    sweep = submit(metric={"name": "val_loss"}, parameters={"dropout": {"values": [0.0, 0.3]}, "epochs": 5})
+    sweep = submit(metric={"name": "val_loss"}, parameters={"dropout": {"min": 0.0, "max": 0.5}, "epochs": 5})
     ended = {"state": "pruned", "prune_reason": "nonfinite", "attempt": 1}
-    add_trials(sweep, ended, ended | {"parameters": {"dropout": 0.3}, "objective": 0.5})
+    add_trials(sweep, ended | {"objective": None}, ended | {"parameters": {"dropout": 0.3}, "objective": 0.5})
 
     levels = client.get(f"/v1/sweeps/{sweep}/effects").json()["factors"][0]["levels"]
 

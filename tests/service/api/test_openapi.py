@@ -22,6 +22,7 @@ ROUTES = {
     "get_sweep_file": "GET /v1/sweeps/{sweep}/file",
     "list_trials": "GET /v1/sweeps/{sweep}/trials",
     "best_trials": "GET /v1/sweeps/{sweep}/best",
+    "read_effects": "GET /v1/sweeps/{sweep}/effects",
     "pareto_front": "GET /v1/sweeps/{sweep}/pareto",
     "parameter_importances": "GET /v1/sweeps/{sweep}/importances",
     "follow_events": "GET /v1/sweeps/{sweep}/events",

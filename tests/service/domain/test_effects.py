@@ -7,9 +7,9 @@ import pytest
 
 from service.domain.ablation import Ablation
 from service.domain.effects import Effects, FactorEffect, Outcome, effects_of
+from service.domain.goals import Metric
 from service.domain.parameters import canonical
 from service.domain.states import Direction, Method, MetricAt, PruneReason, Verdict
-from service.domain.sweep import Metric
 
 ACCURACY = Metric("val_accuracy", Direction.MAXIMIZE, MetricAt.LAST)
 LOSS = Metric("val_loss", Direction.MINIMIZE, MetricAt.LAST)
