@@ -17,7 +17,11 @@ router = APIRouter(route_class=StrictRoute, tags=["figures"])
 
 Axis = Annotated[
     str | None,
-    Query(max_length=64, description="`stability_map`: a parameter, or `depth`.", examples=["learning_rate"]),
+    Query(
+        max_length=64,
+        description="`stability_map`, `contour`, `rank`: a parameter, or `depth`.",
+        examples=["learning_rate"],
+    ),
 ]
 
 
@@ -49,7 +53,7 @@ def of_sweep(
     y: Axis = None,
 ) -> Response:
     """As Plotly JSON, bounded in size: the title says so where trials were left out."""
-    return _json(draw_sweep(context.database, sweep, kind, x=x, y=y))
+    return _json(draw_sweep(context.database, context.importances, sweep, kind, x=x, y=y))
 
 
 @router.get(

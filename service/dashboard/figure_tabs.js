@@ -6,7 +6,12 @@ import { figure } from "./figure.js";
 const KINDS = [
   ["history", "History"], ["slice", "Parameters"], ["parallel_coordinate", "Parallel coordinates"],
   ["learning_curves", "Learning curves"], ["verdicts", "Verdicts"], ["stability_map", "Stability map"],
+  ["importances", "What decides"], ["pareto", "Pareto front"], ["contour", "Contour"], ["rank", "Ranks"], ["edf", "Distribution"],
+  ["timeline", "Timeline"],
 ];
+
+const WITH_AXES = new Set(["stability_map", "contour", "rank"]);
+const WITHOUT_POINTS = new Set(["verdicts", "importances", "edf"]);
 
 /** The card of figures. `update()` draws the shown one again. */
 export function figureTabs(sweep, signal) {
@@ -47,14 +52,14 @@ export function figureTabs(sweep, signal) {
       tab.tabIndex = isShown ? 0 : -1;
     }
     panel.setAttribute("aria-labelledby", `tab-${kind}`);
-    choices.hidden = kind !== "stability_map";
+    choices.hidden = !WITH_AXES.has(kind);
     fill(panel, choices, plot.whole, element("p", { class: "row between small soft" },
-      element("span", {}, kind === "verdicts" ? "" : "Choose a point to see its trial."), link));
+      element("span", {}, WITHOUT_POINTS.has(kind) ? "" : "Choose a point to see its trial."), link));
     update();
   }
 
   function update() {
-    const path = at`/v1/sweeps/${sweep.id}/figures/${kind}` + (kind === "stability_map" ? query(axes) : "");
+    const path = at`/v1/sweeps/${sweep.id}/figures/${kind}` + (WITH_AXES.has(kind) ? query(axes) : "");
     link.href = path;
     return plot.show(path, signal);
   }

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from service.figures.frame import Figure
 from service.figures.parallel import parallel_coordinate
+from service.figures.search_figures import contour, edf, importances, pareto, rank
 from service.figures.several import SeveralFacts, depth_profiles, gradient_flows, learning_curves_of, update_ratios
 from service.figures.sweep_figures import (
     SweepFacts,
@@ -13,6 +14,7 @@ from service.figures.sweep_figures import (
     stability_map,
     verdicts,
 )
+from service.figures.timeline import timeline
 from service.figures.trial_figures import TrialFacts, depth_profile, gradient_flow, learning_curve, update_ratio
 
 SWEEP_FIGURES: Mapping[str, Callable[[SweepFacts], Figure]] = {
@@ -22,6 +24,12 @@ SWEEP_FIGURES: Mapping[str, Callable[[SweepFacts], Figure]] = {
     "learning_curves": learning_curves,
     "verdicts": verdicts,
     "stability_map": stability_map,
+    "importances": importances,
+    "pareto": pareto,
+    "contour": contour,
+    "rank": rank,
+    "edf": edf,
+    "timeline": timeline,
 }
 TRIAL_FIGURES: Mapping[str, Callable[[TrialFacts], Figure]] = {
     "gradient_flow": gradient_flow,

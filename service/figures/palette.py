@@ -49,6 +49,14 @@ STATE_SYMBOLS: dict[TrialState, str] = {
     TrialState.CANCELLED: "diamond-open",
     TrialState.WAITING: "diamond-open",
 }
+STATE_PATTERNS: dict[TrialState, str] = {
+    TrialState.COMPLETED: "",
+    TrialState.PRUNED: "x",
+    TrialState.FAILED: "/",
+    TrialState.RUNNING: ".",
+    TrialState.CANCELLED: "-",
+    TrialState.WAITING: "+",
+}
 
 GROUP_COLORS = (ACCENT, BEST, "#2f9e77", "#8b5bb5", "#d99a1c", "#7d828c")
 GROUP_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "solid")

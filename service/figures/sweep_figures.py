@@ -42,6 +42,8 @@ class SweepFacts:
         curves: Reads the curves of some trials.
         x: A parameter for the x axis, where the figure has a choice.
         y: The same for the y axis.
+        metrics: All metrics that the sweep trades, the one it ranks by first.
+        weighed: Tells for a metric the share of each parameter in it, and why not if it cannot be told.
     """
 
     metric: Metric
@@ -49,6 +51,8 @@ class SweepFacts:
     curves: Callable[[Sequence[TrialPoint]], Sequence[Curve]]
     x: str | None = None
     y: str | None = None
+    metrics: tuple[Metric, ...] = ()
+    weighed: Callable[[str], tuple[Mapping[str, float], str | None]] = lambda _: ({}, "too few trials have ended")
 
 
 def history(facts: SweepFacts) -> Figure:

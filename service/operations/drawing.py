@@ -16,15 +16,20 @@ from service.figures.several import MAX_TRIALS, NamedTrial, SeveralFacts
 from service.figures.sweep_figures import SweepFacts
 from service.figures.trial_figures import TrialFacts
 from service.operations.reading import resolve_sweep
+from service.operations.weighing import weigh_sweep
+from service.suggestion.importances import ImportanceMemory
 
 _FactsT = TypeVar("_FactsT")
 
 
-def draw_sweep(database: Database, ref: str, kind: str, *, x: str | None = None, y: str | None = None) -> Figure:
+def draw_sweep(
+    database: Database, memory: ImportanceMemory, ref: str, kind: str, *, x: str | None = None, y: str | None = None
+) -> Figure:
     """A figure of a sweep as Plotly JSON.
 
     Args:
         database: Where the sweep is.
+        memory: Importances that were weighed before.
         ref: Its id or name.
         kind: One of SWEEP_FIGURES.
         x: A parameter (or `depth`) for the x axis, where the kind has a choice.
@@ -44,7 +49,11 @@ def draw_sweep(database: Database, ref: str, kind: str, *, x: str | None = None,
         with database.read() as connection:
             return curves_of(connection, chosen, sweep.metric.name)
 
-    return draw(SweepFacts(sweep.metric, points, curves, x, y))
+    def weighed(target: str) -> tuple[Mapping[str, float], str | None]:
+        found = weigh_sweep(database, memory, sweep, target)
+        return found.shares, found.reason
+
+    return draw(SweepFacts(sweep.metric, points, curves, x, y, sweep.goals.metrics, weighed))
 
 
 def draw_trial(database: Database, trial_id: str, kind: str, *, epoch: int | None = None) -> Figure:

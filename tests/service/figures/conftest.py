@@ -34,9 +34,9 @@ def sweep_facts() -> Callable[..., SweepFacts]:
     def curves(points: Sequence[TrialPoint]) -> list[Curve]:
         return [Curve(each, [0, 1, 2], [None, 0.0, each.objective]) for each in points]
 
-    def make(points: Sequence[TrialPoint], direction: str = "maximize", **axes: str) -> SweepFacts:
+    def make(points: Sequence[TrialPoint], direction: str = "maximize", **rest: Any) -> SweepFacts:
         metric = Metric("val_accuracy", Direction(direction), MetricAt.LAST)
-        return SweepFacts(metric, points, curves, **axes)
+        return SweepFacts(metric, points, curves, **rest)
 
     return make
 

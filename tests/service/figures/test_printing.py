@@ -26,6 +26,9 @@ def points(point):
                 "optimizer": ["sgd", "adam"][number % 2],
                 "normalization": ["none", "batch"][number % 2],
             },
+            measured={"stability": number / 40},
+            started_at_ms=1_000_000 + number * 100,
+            ended_at_ms=1_000_900 + number * 100,
         )
         for number in range(40)
     ]
@@ -37,7 +40,8 @@ def on_paper(figure):
 
 @pytest.mark.parametrize("kind", SWEEP_FIGURES)
 def test_a_sweep_is_printed(kind, points, sweep_facts):
-    page = on_paper(SWEEP_FIGURES[kind](sweep_facts(points)))
+    shares = {"learning_rate": 0.7, "dropout": 0.3}
+    page = on_paper(SWEEP_FIGURES[kind](sweep_facts(points, weighed=lambda _: (shares, None))))
     assert any(axes.lines or axes.collections or axes.patches for axes in page.axes)
 
 
