@@ -5,9 +5,9 @@ added up here. It asks for what came after the picture's own last event: nothing
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from gradsweep.cli.exits import ExitCode
 from gradsweep.client import ApiError, Client, Unreachable
@@ -28,6 +28,8 @@ class Picture:
     sweep: SweepView
     best: TrialView | None
     workers: tuple[WorkerView, ...]
+    history: tuple[tuple[int, float], ...] = ()
+    """The trials that were the best when they ended: number and objective."""
 
 
 class Screen(Protocol):
@@ -69,6 +71,7 @@ class Follower:
         self.clock = clock
         self.rest = rest
         self.best: TrialView | None = None
+        self.history: tuple[tuple[int, float], ...] = ()
 
     def follow(self) -> SweepView:
         """Show pictures until the sweep has ended, or has paused itself because too much failed.
@@ -98,10 +101,49 @@ class Follower:
         """Read the sweep, its best trial and the workers."""
         sweep = self.client.sweep(self.sweep_id)
         if sweep.best is None:
-            self.best = None
+            self.best, self.history = None, ()
         elif self.best is None or self.best.id != sweep.best.trial_id:
             self.best = self.client.trial(sweep.best.trial_id)
-        return Picture(sweep, self.best, tuple(worker for worker in self.client.workers() if worker.is_alive))
+            self.history = best_history(self.client.sweep_figure(self.sweep_id, "history"))
+        workers = tuple(worker for worker in self.client.workers() if worker.is_alive)
+        return Picture(sweep, self.best, workers, self.history)
+
+
+def follow_all(followers: Sequence[Follower]) -> list[SweepView]:
+    """Show pictures of several sweeps, which share a screen, until the last of them has ended.
+
+    Raises:
+        Unreachable: The service was away for longer than the followers' `give_up_seconds`.
+    """
+    first = followers[0]
+    ended: dict[str, SweepView] = {}
+    last_answer = first.clock()
+    while True:
+        try:
+            for follower in followers:
+                if follower.sweep_id not in ended:
+                    picture = follower.take_picture()
+                    follower.screen.show(picture)
+                    if outcome(picture.sweep) is not None:
+                        ended[follower.sweep_id] = picture.sweep
+            last_answer = first.clock()
+            if len(ended) == len(followers):
+                return [ended[follower.sweep_id] for follower in followers]
+            first.rest(QUIET_SECONDS / 2)
+        except (Unreachable, ApiError) as error:
+            away = first.clock() - last_answer
+            if away >= first.give_up_seconds or not _may_pass(error):
+                raise
+            first.screen.lost(away)
+            first.rest(RECONNECT_SECONDS)
+
+
+def best_history(figure: Mapping[str, Any]) -> tuple[tuple[int, float], ...]:
+    """The steps of the best value, read from the figure of the history."""
+    for trace in figure["data"]:
+        if trace.get("name") == "best so far":
+            return tuple(zip(trace["x"], trace["y"], strict=True))
+    return ()
 
 
 def outcome(sweep: SweepView) -> ExitCode | None:

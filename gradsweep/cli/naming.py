@@ -13,6 +13,8 @@ from service.wire.sweeps import SweepView, TrialView
 LATEST = "latest"
 NOT_FOUND = 404
 SHOWN_MATCHES = 3
+MOST_WATCHED = 20
+_NOT_OVER = "state != completed AND state != cancelled"
 
 _ViewT = TypeVar("_ViewT", bound=Answer)
 
@@ -26,6 +28,12 @@ def find_sweep(client: Client, reference: str) -> SweepView:
         return client.sweep(newest[0].id)
     found = _or_none(lambda: client.sweep(reference))
     return found if found is not None else client.sweep(_by_prefix(client, reference))
+
+
+def active_sweeps(client: Client) -> list[SweepView]:
+    """The sweeps that are not over, the newest first; the newest of all, if every one is."""
+    listed = client.sweeps(filter=_NOT_OVER, page_size=MOST_WATCHED).sweeps
+    return [client.sweep(sweep.id) for sweep in listed] or [find_sweep(client, LATEST)]
 
 
 def find_trial(client: Client, reference: str) -> TrialView:

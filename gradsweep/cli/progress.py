@@ -1,7 +1,7 @@
 """Three screens for a sweep that is followed: live bars, plain lines, JSON lines."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Protocol, Self
@@ -23,9 +23,19 @@ LINE_SECONDS = 5.0
 """Shortest time between two plain lines of progress, unless the sweep's state has changed."""
 LINE_WIDTH = 100
 WAITING = {
-    "no_worker": "waiting for a worker: start one with gradsweep worker",
+    "no_worker": "waiting for a worker: that of gradsweep up takes seconds to load; else gradsweep worker starts one",
     "dataset": "no worker has datasets/{dataset}.npz in its data folder",
     "compiling": "compiling",
+}
+STARTING = ("starting", "loading")
+BLOCKS = " ▁▂▃▄▅▆▇█"
+VERDICT_MARKS = {
+    "stable": ("█", "green"),
+    "unsteady": ("▓", "yellow"),
+    "vanishing": ("v", "blue"),
+    "exploding": ("^", "red"),
+    "dead": ("-", "bright_black"),
+    "nonfinite": ("x", "magenta"),
 }
 STATE_STYLES = {
     "running": "cyan",
@@ -56,10 +66,37 @@ def make_screen(console: Console, *, as_json: bool) -> OpenScreen:
     return LiveScreen(console) if console.is_terminal else LineScreen(partial(print, flush=True))
 
 
+class ScreenPerSweep:
+    """Keeps a screen of lines for each of several sweeps."""
+
+    def __init__(self, make: Callable[[], OpenScreen]) -> None:
+        self.make = make
+        self.screens: dict[str, OpenScreen] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        return None
+
+    def show(self, picture: Picture) -> None:
+        """Show a sweep on its own screen."""
+        self.screens.setdefault(picture.sweep.id, self.make()).show(picture)
+
+    def lost(self, seconds: float) -> None:
+        """Say once, for all sweeps, that the service is away."""
+        for screen in list(self.screens.values())[:1]:
+            screen.lost(seconds)
+
+
 class LiveScreen:
-    """Bars for trials and epochs, the best so far, counts, rate and workers, redrawn in place."""
+    """Bars, the best so far, verdicts and rate of each sweep, and the workers, redrawn in place."""
 
     def __init__(self, console: Console) -> None:
+        self.console = console
+        self.pictures: dict[str, Picture] = {}
         self.live = Live(console=console, refresh_per_second=4, transient=False)
 
     def __enter__(self) -> Self:
@@ -72,12 +109,14 @@ class LiveScreen:
         self.live.stop()
 
     def show(self, picture: Picture) -> None:
-        """Redraw."""
-        self.live.update(draw(picture), refresh=True)
+        """Redraw, with what was shown last of the other sweeps."""
+        self.pictures[picture.sweep.id] = picture
+        self.live.update(draw_all(list(self.pictures.values()), self.console.width), refresh=True)
 
     def lost(self, seconds: float) -> None:
         """Say that the service is away, in place of the picture."""
-        self.live.update(Text(_away(seconds), style="yellow"), refresh=True)
+        shown = draw_all(list(self.pictures.values()), self.console.width)
+        self.live.update(Group(shown, Text(_away(seconds), style="yellow")), refresh=True)
 
 
 class LineScreen:
@@ -108,7 +147,7 @@ class LineScreen:
         """Say what has changed; progress not more often than every few seconds."""
         sweep = picture.sweep
         now, self.is_lost = self.clock(), False
-        state = f"{sweep.name}: {state_words(sweep)}"
+        state = f"{sweep.name}: {state_words(sweep, picture.workers)}"
         best, trials_done = best_line(picture), sweep.progress.trials_done
         if state != self.state:
             self.say(state)
@@ -151,38 +190,84 @@ class JsonScreen:
         typer.echo(_away(seconds), err=True)
 
 
-def draw(picture: Picture) -> RenderableType:
-    """The whole picture of a sweep."""
+def draw_all(pictures: Sequence[Picture], width: int) -> RenderableType:
+    """Every sweep, one below the other, and the workers, which they share."""
+    parts: list[RenderableType] = []
+    for picture in pictures:
+        parts += [draw(picture, width), Text("")]
+    if pictures:
+        parts += [_line(worker_line(worker), style="dim") for worker in pictures[-1].workers]
+    return Group(*parts)
+
+
+def draw(picture: Picture, width: int) -> RenderableType:
+    """The picture of one sweep, for a terminal of so many columns."""
     sweep = picture.sweep
     progress = sweep.progress
+    bar_width = max(8, min(BAR_WIDTH, width - 24))
     bars = Table.grid(padding=(0, 1))
-    bars.add_row("trials", *_bar(progress.trials_done, progress.trials_total))
-    bars.add_row("epochs", *_bar(progress.epochs_done, progress.epochs_total))
+    bars.add_row("trials", *_bar(progress.trials_done, progress.trials_total, bar_width))
+    bars.add_row("epochs", *_bar(progress.epochs_done, progress.epochs_total, bar_width))
+    if steps := sparkline(picture.history, max(progress.trials_done, 1), bar_width):
+        bars.add_row("best", Text(steps, style="green"), number(picture.history[-1][1]))
+    if any(shares := sweep.verdicts.model_dump().values()):
+        bars.add_row("gradients", shares_bar(sweep, bar_width), f"{sum(shares)} judged")
     counts = Text()
     for state, count in sweep.counts.model_dump().items():
         if count:
             counts.append(f"{state} {count}   ", style=STATE_STYLES[state])
-    lines: list[RenderableType] = [
-        Text.assemble((sweep.name, "bold"), f"  {sweep.summary}"),
-        bars,
-        counts,
-        Text(verdicts_line(sweep), style="dim"),
-        Text(rate_line(sweep)),
-    ]
+    lines: list[RenderableType] = [Text.assemble((sweep.name, "bold"), f"  {state_words(sweep, picture.workers)}")]
+    lines += [bars, counts]
+    if words := verdicts_line(sweep):
+        lines.append(Text(words, style="dim"))
+    if words := rate_line(sweep):
+        lines.append(Text(words))
     if picture.best is not None:
         lines.append(Text(best_line(picture), style="bold green"))
-    lines.extend(Text(worker_line(worker), style="dim") for worker in picture.workers)
     return Group(*lines)
 
 
-def _bar(done: int, total: int | None) -> tuple[RenderableType, str]:
-    bar = ProgressBar(total=total, completed=min(done, total) if total else done, width=BAR_WIDTH, pulse=total is None)
+def _line(text: str, style: str) -> Text:
+    """Text that is cut where the terminal ends: what wraps would make the picture jump."""
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
+
+
+def sparkline(history: Sequence[tuple[int, float]], n_trials: int, width: int) -> str:
+    """How the best value rose or fell over the trials, a block of eight heights per column."""
+    if not history:
+        return ""
+    low, high = min(value for _, value in history), max(value for _, value in history)
+    blocks = []
+    for column in range(width):
+        trial = column * n_trials / width
+        known = [value for number, value in history if number <= trial]
+        height = (
+            0 if not known else round(1 + (len(BLOCKS) - 2) * ((known[-1] - low) / (high - low) if high > low else 1))
+        )
+        blocks.append(BLOCKS[height])
+    return "".join(blocks)
+
+
+def shares_bar(sweep: SweepView, width: int) -> Text:
+    """The share of each verdict as a stretch of its own letters and color."""
+    counts = sweep.verdicts.model_dump()
+    total, done, bar = sum(counts.values()), 0, Text()
+    for verdict, (letter, style) in VERDICT_MARKS.items():
+        before, done = done, done + counts[verdict]
+        bar.append(letter * (round(width * done / total) - round(width * before / total)), style=style)
+    return bar
+
+
+def _bar(done: int, total: int | None, width: int) -> tuple[RenderableType, str]:
+    bar = ProgressBar(total=total, completed=min(done, total) if total else done, width=width, pulse=total is None)
     return bar, f"{done}/{total if total is not None else '?'}"
 
 
-def state_words(sweep: SweepView) -> str:
+def state_words(sweep: SweepView, workers: Sequence[WorkerView] = ()) -> str:
     """The state, with its reason, and what it waits for if somebody could do something about that."""
     words = sweep.state if sweep.state_reason is None else f"{sweep.state} ({sweep.state_reason.replace('_', ' ')})"
+    if sweep.waiting_for == "no_worker" and any(worker.phase in STARTING for worker in workers):
+        return f"{words}, its worker is starting"
     if sweep.waiting_for not in WAITING:
         return words
     return f"{words}, {WAITING[sweep.waiting_for].format(dataset=sweep.dataset)}"

@@ -1,12 +1,13 @@
-"""`watch`: live progress of a sweep. Ctrl-C detaches; the sweep goes on."""
+"""`watch`: live progress of sweeps. Ctrl-C detaches; the sweeps go on."""
 
+from collections.abc import Sequence
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gradsweep.cli.exits import ExitCode
-from gradsweep.cli.options import DEFAULT_URL, Json, SweepReference, TokenFile, Url
+from gradsweep.cli.options import DEFAULT_URL, Json, TokenFile, Url
 
 if TYPE_CHECKING:
     from gradsweep.client import Client
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 GiveUp = Annotated[
     float,
     typer.Option("--give-up-after", metavar="SECONDS", min=0, help="How long the service may be away."),
+]
+Sweeps = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="SWEEP…", help="Ids, unique prefixes of them, or names; none: all that are not over."),
 ]
 GIVE_UP_SECONDS = 600.0
 
@@ -25,19 +30,50 @@ def register(app: typer.Typer) -> None:
 
 
 def watch(
-    sweep: SweepReference = "latest",
+    sweeps: Sweeps = None,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
     give_up_after: GiveUp = GIVE_UP_SECONDS,
     as_json: Json = False,
 ) -> None:
-    """Show a sweep's progress until it ends; Ctrl-C only detaches."""
+    """Show the progress of sweeps until they end; Ctrl-C only detaches."""
     from gradsweep.cli.connection import connect
-    from gradsweep.cli.naming import find_sweep
+    from gradsweep.cli.naming import active_sweeps, find_sweep
 
     with connect(url, token_file) as client:
-        found = find_sweep(client, sweep)
-        raise typer.Exit(watch_to_end(client, found, give_up_seconds=give_up_after, as_json=as_json))
+        found = [find_sweep(client, each) for each in sweeps] if sweeps else active_sweeps(client)
+        chosen = list({sweep.id: sweep for sweep in found}.values())
+        if len(chosen) == 1:
+            raise typer.Exit(watch_to_end(client, chosen[0], give_up_seconds=give_up_after, as_json=as_json))
+        raise typer.Exit(watch_all(client, chosen, give_up_seconds=give_up_after, as_json=as_json))
+
+
+def watch_all(
+    client: "Client", sweeps: "Sequence[SweepView]", *, give_up_seconds: float, as_json: bool = False
+) -> ExitCode:
+    """Follow several sweeps on one screen; the exit code is the gravest of theirs."""
+    from gradsweep.cli.following import Follower, follow_all, outcome
+    from gradsweep.cli.output import console
+    from gradsweep.cli.progress import ScreenPerSweep, make_screen
+
+    shown_on = console()
+    is_live = shown_on.is_terminal and not as_json
+    screen = (
+        make_screen(shown_on, as_json=False)
+        if is_live
+        else ScreenPerSweep(lambda: make_screen(shown_on, as_json=as_json))
+    )
+    try:
+        with screen:
+            ended = follow_all([Follower(client, each.id, screen, give_up_seconds=give_up_seconds) for each in sweeps])
+    except KeyboardInterrupt:
+        names = " ".join(quote(sweep.name) for sweep in sweeps)
+        typer.echo(f"Detached; the sweeps go on. Come back with: gradsweep watch {names}", err=True)
+        return ExitCode.DETACHED
+    if not as_json:
+        for sweep in ended:
+            typer.echo(next_step(sweep), err=True)
+    return max(outcome(sweep) or ExitCode.OK for sweep in ended)
 
 
 def watch_to_end(

@@ -93,6 +93,8 @@ TRIAL: dict[str, Any] = {
         "class_weight": "none",
     },
     "seed": 10,
+    "replicate": 0,
+    "remedy": None,
     "epoch": 5,
     "best_epoch": 5,
     "objective": 0.9512,

@@ -14,6 +14,7 @@ import pytest
 
 from gradsweep import Client
 from gradsweep.cli import main
+from gradsweep.cli.naming import active_sweeps
 from service.wire.sweeps import SweepView
 
 SWEEP_FILE = """
@@ -275,6 +276,23 @@ def test_watch_ends_with_the_sweep(gradsweep: Run, sweep: SweepView, url: str) -
     lines = gradsweep("watch", sweep.name, "--json").splitlines()
     assert json.loads(lines[-1])["state"] == "completed"
     assert f"{sweep.name}: " in gradsweep("watch", sweep.name)
+
+
+def test_watch_without_a_name_follows_all_that_are_not_over(gradsweep: Run, sweep: SweepView, client: Client) -> None:
+    second = client.submit(SWEEP_FILE.replace("name: first", "name: second"))
+    client.cancel(client.submit(SWEEP_FILE.replace("name: first", "name: third")).id)
+    assert {each.id for each in active_sweeps(client)} == {sweep.id, second.id}
+    for each in (sweep, second):
+        client.stop(each.id)
+    lines = [json.loads(line) for line in gradsweep("watch", sweep.id, second.id, "--json").splitlines()]
+    assert {(line["name"], line["state"]) for line in lines} >= {("first", "completed"), ("second", "completed")}
+    assert [each.name for each in active_sweeps(client)] == ["third"]
+
+
+def test_the_exit_code_of_several_is_the_gravest(gradsweep: Run, sweep: SweepView, client: Client) -> None:
+    client.cancel(client.submit(SWEEP_FILE.replace("name: first", "name: second")).id)
+    client.stop(sweep.id)
+    gradsweep("watch", "first", "second", code=4)
 
 
 def test_watching_a_cancelled_sweep_is_exit_code_4(gradsweep: Run, sweep: SweepView) -> None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from gradsweep.cli.exits import ExitCode
-from gradsweep.cli.following import Follower, Picture, outcome
+from gradsweep.cli.following import Follower, Picture, follow_all, outcome
 from gradsweep.client import ApiError, Unreachable
 from service.wire.sweeps import SweepView, TrialView, WorkerView
 
@@ -34,6 +35,10 @@ class ScriptedClient:
     def trial(self, trial: str) -> TrialView:
         self.trials_asked.append(trial)
         return self.trial_view
+
+    @staticmethod
+    def sweep_figure(sweep: str, kind: str) -> dict[str, Any]:
+        return {"data": [{"name": "pruned"}, {"name": "best so far", "x": [0, 3], "y": [0.5, 0.9512]}]}
 
     def workers(self) -> tuple[WorkerView, ...]:
         return self.worker_views
@@ -161,3 +166,29 @@ def test_a_refusal_is_not_waited_for(
     with pytest.raises(ApiError):
         make_follower(make_sweep(), ApiError(404, "not_found", "deleted")).follow()
     assert screen.losses == []
+
+
+def test_several_are_followed_until_the_last_has_ended(
+    make_follower: Callable[..., Follower], make_sweep: Callable[..., SweepView], screen: Recorder
+) -> None:
+    done, cancelled = make_sweep(state="completed"), make_sweep(id="swp_2", state="cancelled")
+    followers = [
+        make_follower(make_sweep(), Unreachable("gone"), done),
+        make_follower(make_sweep(id="swp_2"), cancelled),
+    ]
+    followers[1].sweep_id = "swp_2"
+    assert [sweep.state for sweep in follow_all(followers)] == ["completed", "cancelled"]
+    assert len(screen.losses) == 1
+
+
+def test_several_are_given_up_when_the_service_stays_away(
+    make_follower: Callable[..., Follower], make_sweep: Callable[..., SweepView]
+) -> None:
+    with pytest.raises(Unreachable):
+        follow_all([make_follower(make_sweep(), *[Unreachable("gone")] * 9, give_up_seconds=3.0)])
+
+
+def test_a_picture_holds_the_steps_of_the_best_value(
+    make_follower: Callable[..., Follower], make_sweep: Callable[..., SweepView]
+) -> None:
+    assert make_follower(make_sweep()).take_picture().history == ((0, 0.5), (3, 0.9512))

@@ -9,7 +9,18 @@ import pytest
 from rich.console import Console
 
 from gradsweep.cli.following import Picture
-from gradsweep.cli.progress import JsonScreen, LineScreen, LiveScreen, draw, make_screen
+from gradsweep.cli.progress import (
+    JsonScreen,
+    LineScreen,
+    LiveScreen,
+    ScreenPerSweep,
+    draw,
+    draw_all,
+    make_screen,
+    shares_bar,
+    sparkline,
+    state_words,
+)
 from service.wire.sweeps import SweepView, TrialView, WorkerView
 
 
@@ -26,7 +37,7 @@ def picture(
 
 def test_the_picture_holds_all_one_wants_to_know(picture: Picture) -> None:
     console = plain_console()
-    console.print(draw(picture))
+    console.print(draw_all([picture], 120))
     shown = console.file.getvalue()
     for words in (
         "first  running",
@@ -44,7 +55,7 @@ def test_the_picture_holds_all_one_wants_to_know(picture: Picture) -> None:
 
 def test_names_are_text_and_never_markup(make_sweep: Callable[..., SweepView]) -> None:
     console = plain_console()
-    console.print(draw(Picture(make_sweep(name="[red]odd[/red]"), None, ())))
+    console.print(draw(Picture(make_sweep(name="[red]odd[/red]"), None, ()), 120))
     assert "[red]odd[/red]" in console.file.getvalue()
 
 
@@ -58,7 +69,7 @@ def test_a_picture_without_totals_rates_or_best(make_sweep: Callable[..., SweepV
         "eta_seconds": None,
     }
     console = plain_console()
-    console.print(draw(Picture(make_sweep(progress=progress, best=None), None, ())))
+    console.print(draw(Picture(make_sweep(progress=progress, best=None), None, ()), 120))
     assert console.file.getvalue().count("0/?") == 2
     assert "best" not in console.file.getvalue()
 
@@ -108,7 +119,10 @@ def test_lines_tell_the_best_when_it_has_changed(
 @pytest.mark.parametrize(
     ("waiting_for", "words"),
     [
-        ("no_worker", "first: running, waiting for a worker: start one with gradsweep worker"),
+        (
+            "no_worker",
+            "first: running, waiting for a worker: that of gradsweep up takes seconds to load; else gradsweep wo…",
+        ),
         ("dataset", "first: running, no worker has datasets/digits.npz in its data folder"),
         ("sampler", "first: running"),
     ],
@@ -159,3 +173,60 @@ def test_the_live_screen_leaves_the_last_picture(picture: Picture) -> None:
         screen.lost(3.0)
         screen.show(picture)
     assert "best val_accuracy 0.9512" in console.file.getvalue()
+
+
+def test_several_sweeps_share_one_picture_and_name_the_workers_once(
+    picture: Picture, make_sweep: Callable[..., SweepView]
+) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=120, color_system=None)
+    with LiveScreen(console) as screen:
+        screen.show(picture)
+        screen.show(Picture(make_sweep(id="swp_2", name="second"), None, picture.workers))
+        screen.lost(3.0)
+    last = console.file.getvalue().rpartition("first  running")[2]
+    assert ("second  running" in last, last.count("worker box"), "The sweep is safe" in last) == (True, 1, True)
+
+
+@pytest.mark.parametrize("width", [36, 50, 80, 120])
+def test_a_picture_fits_its_terminal(picture: Picture, width: int) -> None:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(draw_all([Picture(picture.sweep, picture.best, picture.workers, ((0, 0.5), (3, 0.9)))], width))
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert any(line.split()[:1] == ["best"] and line.split()[-1] == "0.9" for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("history", "n_trials", "blocks"),
+    [
+        ((), 4, ""),
+        (((0, 0.5),), 4, "████"),
+        (((1, 0.1), (3, 0.9)), 4, " ▁▁█"),
+        (((0, 0.9), (2, 0.5), (3, 0.1)), 4, "██▄▁"),
+    ],
+    ids=["none", "one", "rising", "falling"],
+)
+def test_the_best_value_over_the_trials(history: Any, n_trials: int, blocks: str) -> None:
+    assert sparkline(history, n_trials, 4) == blocks
+
+
+def test_the_shares_of_the_verdicts_fill_the_bar(make_sweep: Callable[..., SweepView]) -> None:
+    assert shares_bar(make_sweep(), 8).plain == "██████^^"
+
+
+def test_a_worker_that_loads_is_no_reason_to_start_another(
+    make_sweep: Callable[..., SweepView], worker_view: WorkerView
+) -> None:
+    loading = worker_view.model_copy(update={"phase": "loading"})
+    assert state_words(make_sweep(waiting_for="no_worker"), [loading]) == "running, its worker is starting"
+
+
+def test_each_of_several_sweeps_keeps_its_own_lines(picture: Picture, make_sweep: Callable[..., SweepView]) -> None:
+    lines: list[str] = []
+    screen = ScreenPerSweep(lambda: LineScreen(lines.append, lambda: 0.0))
+    other = Picture(make_sweep(id="swp_2", name="second"), None, ())
+    for shown in (picture, other, picture, other):
+        screen.show(shown)
+    screen.lost(1.0)
+    assert [line for line in lines if line.endswith(": running")] == ["first: running", "second: running"]
+    assert len([line for line in lines if "does not answer" in line]) == 1
