@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gradsweep.cli.checks import Finding
-from gradsweep.cli.wording import idleness, number, parameter, searched_names, trial_fate
+from gradsweep.cli.wording import idleness, number, parameter, searched_names, sweep_state, trial_fate
 from service.wire.sweeps import SweepSummary, SweepView, TrialView, WorkerView
 
 STATUS_STYLES = {"OK": "green", "WARN": "yellow", "FAIL": "bold red"}
@@ -65,7 +65,7 @@ def print_sweeps(sweeps: Sequence[SweepSummary]) -> None:
     rows = [
         (
             sweep.name,
-            sweep.summary,
+            sweep_state(sweep),
             f"{sweep.progress.trials_done}/{sweep.progress.trials_total or '?'}",
             "" if sweep.best is None else f"{sweep.metric.name} {number(sweep.best.objective)}",
             sweep.dataset,

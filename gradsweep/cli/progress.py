@@ -15,7 +15,7 @@ from rich.text import Text
 
 from gradsweep.cli.following import Picture, Screen
 from gradsweep.cli.output import print_json
-from gradsweep.cli.wording import SECONDS_PER_HOUR, duration, number, parameter, searched_names
+from gradsweep.cli.wording import SECONDS_PER_HOUR, duration, number, parameter, searched_names, sweep_state
 from service.wire.sweeps import SweepView, WorkerView
 
 BAR_WIDTH = 40
@@ -265,7 +265,7 @@ def _bar(done: int, total: int | None, width: int) -> tuple[RenderableType, str]
 
 def state_words(sweep: SweepView, workers: Sequence[WorkerView] = ()) -> str:
     """The state, with its reason, and what it waits for if somebody could do something about that."""
-    words = sweep.state if sweep.state_reason is None else f"{sweep.state} ({sweep.state_reason.replace('_', ' ')})"
+    words = sweep_state(sweep)
     if sweep.waiting_for == "no_worker" and any(worker.phase in STARTING for worker in workers):
         return f"{words}, its worker is starting"
     if sweep.waiting_for not in WAITING:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from service.wire.sweeps import SweepView, TrialView
+from service.wire.sweeps import SweepSummary, SweepView, TrialView
 
 SECONDS_PER_MINUTE, SECONDS_PER_HOUR = 60, 3600
 
@@ -53,6 +53,11 @@ def searched_names(sweep: SweepView) -> list[str]:
     parameters = sweep.resolved.get("parameters", {})
     searched = [name for name, spec in parameters.items() if isinstance(spec, dict) and "value" not in spec]
     return list(dict.fromkeys("hidden_units" if name in ("depth", "width") else name for name in searched))
+
+
+def sweep_state(sweep: SweepSummary) -> str:
+    """A sweep's state with its reason, short enough for a column."""
+    return sweep.state if sweep.state_reason is None else f"{sweep.state} ({sweep.state_reason.replace('_', ' ')})"
 
 
 def trial_fate(trial: TrialView) -> str:

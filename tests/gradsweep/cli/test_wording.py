@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gradsweep.cli.wording import duration, idleness, number, parameter, searched_names
+from gradsweep.cli.wording import duration, idleness, number, parameter, searched_names, sweep_state
 from service.wire.sweeps import SweepView
 
 
@@ -50,3 +50,8 @@ def test_a_searched_shape_is_named_once(make_sweep: Callable[..., SweepView]) ->
 def test_idle_time_is_told_with_its_causes_the_longest_first() -> None:
     assert idleness({"compiling": 12.2, "no_work": 200.0}) == "no work 3 min 20 s, compiling 12 s"
     assert idleness({}) == ""
+
+
+def test_the_state_of_a_sweep_fits_a_column(make_sweep: Callable[..., SweepView]) -> None:
+    assert sweep_state(make_sweep(state="completed", state_reason="run_cap")) == "completed (run cap)"
+    assert sweep_state(make_sweep()) == "running"
