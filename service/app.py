@@ -15,7 +15,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from service.api import events, exports, figures, health, leases, page, search, sweeps, trials, workers
+from service.api import events, exports, figures, health, leases, page, search, sessions, sweeps, trials, workers
 from service.api.bodies import BodyReader
 from service.api.context import Context
 from service.api.documenting import openapi_of
@@ -54,6 +54,7 @@ def create_app(settings: ServiceSettings, database: Database | None = None) -> F
         Reaper(opened, lease_settings).tick, interval_seconds=settings.reap_seconds, announce=signal.announce
     )
     meters = Meters()
+    token = read_token(settings)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -76,11 +77,11 @@ def create_app(settings: ServiceSettings, database: Database | None = None) -> F
         docs_url=None,  # those pages load their code from elsewhere
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
-        middleware=_middleware(settings, meters, signal),
+        middleware=_middleware(settings, meters, signal, token),
     )
     for kind in (ServiceError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle_problem)
-    for module in (page, sweeps, search, events, trials, figures, exports, leases, workers, health):
+    for module in (page, sweeps, search, events, trials, figures, exports, leases, workers, sessions, health):
         app.include_router(module.router)
     app.openapi = openapi_of(app)  # type: ignore[method-assign]
     app.state.context = Context(
@@ -92,6 +93,7 @@ def create_app(settings: ServiceSettings, database: Database | None = None) -> F
         signal=signal,
         reaper=reaper,
         meters=meters,
+        token=token,
     )
     return app
 
@@ -176,12 +178,14 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def _middleware(settings: ServiceSettings, meters: Meters, signal: EventSignal) -> Sequence[Middleware]:
+def _middleware(
+    settings: ServiceSettings, meters: Meters, signal: EventSignal, token: str | None
+) -> Sequence[Middleware]:
     own_name = () if settings.host in _NOWHERE else (settings.host,)
     return [
         Middleware(Measuring, meters=meters, announce=signal.announce),
         Middleware(ProblemShield),
-        Middleware(Guard, hosts=(*settings.allowed_hosts, *own_name), token=read_token(settings)),
+        Middleware(Guard, hosts=(*settings.allowed_hosts, *own_name), token=token),
         Middleware(BodyReader, max_bytes=settings.max_body_bytes, max_lease_bytes=settings.max_report_bytes),
     ]
 

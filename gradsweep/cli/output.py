@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gradsweep.cli.checks import Finding
-from gradsweep.cli.wording import idleness, number, parameter, searched_names, sweep_state, trial_fate
+from gradsweep.cli.wording import idleness, number, parameter, searched_names, sweep_state, total, trial_fate
 from service.wire.sweeps import SweepSummary, SweepView, TrialView, WorkerView
 
 STATUS_STYLES = {"OK": "green", "WARN": "yellow", "FAIL": "bold red"}
@@ -66,7 +66,7 @@ def print_sweeps(sweeps: Sequence[SweepSummary]) -> None:
         (
             sweep.name,
             sweep_state(sweep),
-            f"{sweep.progress.trials_done}/{sweep.progress.trials_total or '?'}",
+            f"{sweep.progress.trials_done}/{total(sweep.progress.trials_total)}",
             "" if sweep.best is None else f"{sweep.metric.name} {number(sweep.best.objective)}",
             sweep.dataset,
             f"{sweep.created_at:%Y-%m-%d %H:%M}",

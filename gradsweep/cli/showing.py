@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from gradsweep.cli.output import console, table
 from gradsweep.cli.progress import counts_line, rate_line
-from gradsweep.cli.wording import duration, number, parameter, trial_fate
+from gradsweep.cli.wording import duration, number, parameter, total, trial_fate
 from service.wire.sweeps import EpochView, LayerView, SweepView, TrialView
 
 SHOWN_EPOCHS = 20
@@ -17,7 +17,10 @@ def print_sweep(sweep: SweepView) -> None:
     rows = [
         ("id", sweep.id),
         ("state", sweep.summary),
-        ("trials", f"{progress.trials_done} of {progress.trials_total or '?'} ({counts_line(sweep) or 'none yet'})"),
+        (
+            "trials",
+            f"{progress.trials_done} of {total(progress.trials_total)} ({counts_line(sweep) or 'none yet'})",
+        ),
         ("rate", rate_line(sweep) or "not known"),
         ("best", "none yet" if sweep.best is None else f"{number(sweep.best.objective)} (trial {sweep.best.number})"),
         ("metric", f"{sweep.metric.direction} {sweep.metric.name} of the {sweep.metric.at} epoch"),

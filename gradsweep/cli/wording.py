@@ -13,6 +13,11 @@ def number(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
 
+def total(n: int | None) -> str:
+    """How many there will be; a question mark when nobody knows. None at all is a number."""
+    return "?" if n is None else str(n)
+
+
 def duration(seconds: float | None) -> str:
     """A duration as one reads a clock: 45 s, 3 min 20 s, 2 h 5 min; a question mark when nobody knows."""
     if seconds is None:

@@ -51,6 +51,7 @@ class Context:
     signal: Signal
     reaper: ReaperHealth
     meters: Meters
+    token: str | None
 
 
 def _context(request: Request) -> Context:

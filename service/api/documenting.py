@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from service.api.cookies import COOKIE
 from service.api.problems import MEDIA_TYPE
 from service.errors import (
     Forbidden,
@@ -79,9 +80,15 @@ def openapi_of(app: FastAPI) -> Callable[[], dict[str, Any]]:
                     "type": "http",
                     "scheme": "bearer",
                     "description": "The shared token of GRADSWEEP_TOKEN_FILE, where the service has one.",
-                }
+                },
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": COOKIE,
+                    "description": "What `POST /v1/session` gives a browser; changes by it need an `Origin`.",
+                },
             }
-            document["security"] = [{}, {"token": []}]
+            document["security"] = [{}, {"token": []}, {"session": []}]
             app.openapi_schema = document
         return app.openapi_schema
 

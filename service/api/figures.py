@@ -12,6 +12,7 @@ from service.api.documenting import errors
 from service.errors import NotFound
 from service.figures.kinds import SEVERAL_FIGURES, SWEEP_FIGURES, TRIAL_FIGURES
 from service.operations.drawing import draw_sweep, draw_trial, draw_trials
+from service.wire.sweeps import FigureKinds
 
 router = APIRouter(route_class=StrictRoute, tags=["figures"])
 
@@ -36,6 +37,12 @@ def _answers(example: str) -> dict[int | str, dict[str, Any]]:
     schema = {"type": "object", "description": "A Plotly figure: `data` and `layout`."}
     content = {"application/json": {"schema": schema}}
     return errors(NotFound) | {200: {"description": f"The figure, such as {example}.", "content": content}}
+
+
+@router.get("/v1/figures", operation_id="list_figures", summary="The kinds of figures", responses=errors())
+def kinds() -> FigureKinds:
+    """In the order in which the page shows them."""
+    return FigureKinds(of_sweeps=tuple(SWEEP_FIGURES), of_trials=tuple(TRIAL_FIGURES))
 
 
 @router.get(

@@ -2,19 +2,24 @@
 
 import hmac
 import re
+import time
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.api.cookies import is_signed
 from service.api.page import PAGE_PREFIX
 from service.api.problems import shown
 from service.errors import Forbidden, MalformedRequest, Unauthorized
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-OPEN_PATHS = frozenset({"/livez", "/readyz", "/"})
-"""What may be asked without the token: health, and the page, which asks for it. They tell nothing of the sweeps."""
+OPEN_PATHS = frozenset({"/livez", "/readyz", "/", "/v1/session"})
+"""What may be asked without the token: health, the page, and logging in. They tell nothing of the sweeps."""
+
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Guard:
@@ -39,7 +44,7 @@ class Guard:
             self._refuse_foreign_page(headers)
             is_open = scope["path"] in OPEN_PATHS or scope["path"].startswith(PAGE_PREFIX)
             if self.token is not None and not is_open:
-                self._refuse_without_token(headers, self.token)
+                self._refuse_strangers(scope["method"], headers, self.token)
         await self.app(scope, receive, send)
 
     @staticmethod
@@ -64,10 +69,15 @@ class Guard:
                 raise Forbidden(f"Pages of {shown(origin)} may not call this service.")
 
     @staticmethod
-    def _refuse_without_token(headers: Headers, token: bytes) -> None:
+    def _refuse_strangers(method: str, headers: Headers, token: bytes) -> None:
+        """The token, or a session that a browser began with it."""
         scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token):
-            raise Unauthorized("Send the shared token as 'Authorization: Bearer TOKEN'.")
+        if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token):
+            return
+        if not is_signed(token, headers.get("cookie", ""), time.time()):
+            raise Unauthorized("Send the shared token as 'Authorization: Bearer TOKEN', or log in at POST /v1/session.")
+        if method not in _SAFE_METHODS and "origin" not in headers:
+            raise Forbidden("A change by cookie needs an Origin header, which browsers send; programs send the token.")
 
 
 _AUTHORITY = re.compile(r"(?:\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[^\[\]:]+))(?::[0-9]{1,5})?", re.IGNORECASE)

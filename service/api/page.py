@@ -1,5 +1,6 @@
 """The page at `/`: files of our own, and Plotly from its wheel. None of them holds anything of the sweeps."""
 
+import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from service.errors import NotFound
 router = APIRouter(include_in_schema=False)
 
 PAGE_PREFIX = "/dashboard/"
+PLOTLY = "plotly.min.js"
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -40,41 +42,67 @@ class PageFile:
     """One file as it is sent."""
 
     content: bytes
+    packed: bytes
     media_type: str
     etag: str
+
+    @property
+    def version(self) -> str:
+        """A name of this content: an address that holds it may be kept for good."""
+        return self.etag.strip('"')
 
 
 @lru_cache(maxsize=1)
 def page_files() -> Mapping[str, PageFile]:
     """Every file of the page by its name: a closed list, so that no name in an address ever opens a file."""
     own = {entry.name: entry.read_bytes() for entry in (files("service") / "dashboard").iterdir() if entry.is_file()}
-    own["plotly.min.js"] = (files("plotly") / "package_data" / "plotly.min.js").read_bytes()
-    return {
-        name: PageFile(content, _MEDIA_TYPES[name[name.rindex(".") :]], f'"{hashlib.sha256(content).hexdigest()[:32]}"')
-        for name, content in own.items()
-    }
+    made = {name: _page_file(name, content) for name, content in own.items()}
+    made[PLOTLY] = _page_file(PLOTLY, (files("plotly") / "package_data" / PLOTLY).read_bytes())
+    with_version = own["index.html"].replace(b"PLOTLY_VERSION", made[PLOTLY].version.encode())
+    return made | {"index.html": _page_file("index.html", with_version)}
+
+
+def _page_file(name: str, content: bytes) -> PageFile:
+    """Packed once, for every browser to come; the same bytes whenever they are packed."""
+    packed = gzip.compress(content, compresslevel=6, mtime=0)
+    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    return PageFile(content, packed, _MEDIA_TYPES[name[name.rindex(".") :]], etag)
 
 
 IfNoneMatch = Annotated[str | None, Header()]
+AcceptEncoding = Annotated[str | None, Header()]
 
 
 @router.get("/")
-def page(if_none_match: IfNoneMatch = None) -> Response:
+def page(if_none_match: IfNoneMatch = None, accept_encoding: AcceptEncoding = None) -> Response:
     """The page itself; everything else it asks for."""
-    return file("index.html", if_none_match)
+    return file("index.html", if_none_match, accept_encoding)
 
 
 @router.get(PAGE_PREFIX + "{name}")
-def file(name: str, if_none_match: IfNoneMatch = None) -> Response:
-    """One file, or 304 if the browser has it already."""
+def file(
+    name: str, if_none_match: IfNoneMatch = None, accept_encoding: AcceptEncoding = None, v: str | None = None
+) -> Response:
+    """One file, or 304 if the browser has it already; for good where the address names its version."""
     found = page_files().get(name)
     if found is None:
         raise NotFound(f"The page has no file {name[:64]!r}.")
+    # Else: keep it, but ask; after an upgrade no old script meets a new API.
+    caching = "public, max-age=31536000, immutable" if v == found.version else "no-cache"
     headers = {
         "ETag": found.etag,
-        "Cache-Control": "no-cache",  # keep it, but ask: after an upgrade no old script meets a new API
+        "Cache-Control": caching,
+        "Vary": "Accept-Encoding",
         "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     }
     if if_none_match is not None and found.etag in if_none_match:
         return Response(status_code=304, headers=headers)
+    if _takes_gzip(accept_encoding or ""):
+        return Response(found.packed, media_type=found.media_type, headers=headers | {"Content-Encoding": "gzip"})
     return Response(found.content, media_type=found.media_type, headers=headers)
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """Whether a browser says that it unpacks gzip, and not that it refuses it (`gzip;q=0`)."""
+    codings = (coding.replace(" ", "").lower().partition(";q=") for coding in accepted.split(","))
+    return any(name == "gzip" and (not mark or quality.strip("0.") != "") for name, mark, quality in codings)

@@ -1,8 +1,7 @@
-// The public REST API, as anyone may use it. A token, where the service has one, lives in this tab alone.
+// The public REST API, as anyone may use it. Where the service has a token, a cookie that no script can read stands for it.
 import { askForToken } from "./dialog.js";
 import { pause } from "./dom.js";
 
-const TOKEN = "gradsweep-token";
 let asking = null;
 
 /** What the service refused, with its own words. */
@@ -24,23 +23,29 @@ export class Silence extends Error {
   }
 }
 
-function authorization() {
-  const token = sessionStorage.getItem(TOKEN);
-  return token ? { Authorization: `Bearer ${token}` } : {};
-}
-
 async function send(path, options) {
   let response;
   try {
-    response = await fetch(path, { ...options, headers: { ...options.headers, ...authorization() } });
+    response = await fetch(path, { ...options, credentials: "same-origin" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Silence();
   }
   if (response.status !== 401) return response;
-  asking ??= askForToken(sessionStorage.getItem(TOKEN) !== null).finally(() => { asking = null; });
-  sessionStorage.setItem(TOKEN, await asking);
+  asking ??= askForToken(logIn).finally(() => { asking = null; });
+  await asking;
   return send(path, options);
+}
+
+/** Begin a session; what is wrong with the token in words, or null. */
+async function logIn(token) {
+  const headers = { "Content-Type": "application/json" };
+  const response = await fetch("/v1/session", { method: "POST", body: JSON.stringify({ token }), headers, credentials: "same-origin" });
+  if (response.ok) {
+    dispatchEvent(new Event("session"));
+    return null;
+  }
+  return (await response.json()).detail;
 }
 
 /** Ask the service; the answer as JSON, text or nothing. Raises Refusal, Silence, or AbortError when the view ends. */

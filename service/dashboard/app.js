@@ -1,4 +1,5 @@
 // Which view is shown: an address after the # is a view and its parameters. A view lives until the address changes.
+import { get, remove } from "./api.js";
 import { element, fill } from "./dom.js";
 import { newView } from "./new_view.js";
 import { sweepView } from "./sweep_view.js";
@@ -62,6 +63,19 @@ function trouble(error, again) {
       element("a", { class: "button", href: "#/" }, "All sweeps")));
 }
 
+/** Whoever is logged in can log out. */
+async function offerLeaving() {
+  const leave = document.getElementById("leave");
+  const session = await get("/v1/session").catch(() => null);
+  leave.hidden = !(session?.is_token_needed && session.is_logged_in);
+  leave.onclick = async () => {
+    await remove("/v1/session");
+    location.reload();
+  };
+}
+
+addEventListener("session", offerLeaving);
+offerLeaving();
 addEventListener("hashchange", (event) => {
   if (new URL(event.newURL).hash !== "#view") show(); // the skip link is no view
 });

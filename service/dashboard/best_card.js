@@ -1,5 +1,5 @@
 // The best configuration so far, ready to be taken along.
-import { at } from "./api.js";
+import { at, get } from "./api.js";
 import { announce, element } from "./dom.js";
 import { metric, number, sign, value, word } from "./words.js";
 
@@ -9,7 +9,7 @@ export function copyButton(label, text) {
     type: "button",
     onclick: async () => {
       try {
-        await navigator.clipboard.writeText(text());
+        await navigator.clipboard.writeText(await text());
         button.textContent = "Copied";
         announce(`${label}: copied`);
       } catch {
@@ -46,6 +46,17 @@ function lost(best) {
     ` with ${metric(best.metric.name, found.trial.objective)} does not count${best.best && found.would_be_best ? ", though it would be the best" : ""}: ${found.reasons.join("; ")}.`);
 }
 
+/** A trial's configuration to take along: for a sweep file, as JSON, as a script of plain Keras. */
+export function takeAlong(trial) {
+  const script = at`/v1/trials/${trial.id}/script`;
+  return [
+    copyButton("Copy for a sweep file", () => fragment(trial.parameters)),
+    copyButton("Copy as JSON", () => JSON.stringify(trial.parameters, null, 2)),
+    copyButton("Copy as Keras script", () => get(script)),
+    element("a", { class: "button", href: script, download: true }, "Download the script"),
+  ];
+}
+
 /** The card. */
 export function bestCard(best, searched) {
   const trial = best.best;
@@ -66,6 +77,5 @@ export function bestCard(best, searched) {
     lost(best),
     element("div", { style: "margin: 20px 0" }, parameterList(Object.keys(shown).length ? shown : trial.parameters, [])),
     element("div", { class: "row" },
-      copyButton("Copy for a sweep file", () => fragment(trial.parameters)),
-      copyButton("Copy as JSON", () => JSON.stringify(trial.parameters, null, 2))));
+      takeAlong(trial)));
 }

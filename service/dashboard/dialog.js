@@ -22,18 +22,35 @@ export function confirm({ title, words, action, isDangerous = false }) {
   });
 }
 
-/** Ask for the token of a service that wants one. */
-export function askForToken(wasWrong) {
+/** Ask for the token of a service that wants one, until `logIn(token)` has nothing against it. */
+export function askForToken(logIn) {
   return new Promise((resolve) => {
-    const field = element("input", { id: "token", type: "password", autocomplete: "current-password", required: true });
+    const field = element("input", { id: "token", type: "password", autocomplete: "current-password", required: true, "aria-describedby": "refused" });
+    const refused = element("p", { id: "refused", class: "notice wrong", role: "alert", hidden: true });
+    const send = async (event) => {
+      event.preventDefault();
+      let wrong;
+      try {
+        wrong = await logIn(field.value.trim());
+      } catch {
+        wrong = "The service does not answer. Is it running?";
+      }
+      if (wrong === null) {
+        dialog.close();
+        resolve();
+        return;
+      }
+      refused.textContent = wrong;
+      refused.hidden = false;
+      field.select();
+    };
     const dialog = element("dialog", { "aria-labelledby": "who" },
-      element("form", { method: "dialog", onsubmit: () => resolve(field.value.trim()) },
+      element("form", { onsubmit: send },
         element("h2", { id: "who" }, "This service wants a token"),
-        element("p", { class: "soft" }, wasWrong
-          ? "That token was not the one."
-          : "It is in the file that GRADSWEEP_TOKEN_FILE names. It stays in this tab, and is forgotten when you close it."),
+        element("p", { class: "soft" }, "It is in the file that GRADSWEEP_TOKEN_FILE names. The browser stays logged in for seven days, or until you log out."),
         element("div", { class: "field" }, element("label", { for: "token" }, "Token"), field),
-        element("div", { class: "row" }, element("button", { class: "primary" }, "Go on"))));
+        refused,
+        element("div", { class: "row" }, element("button", { class: "primary" }, "Log in"))));
     dialog.addEventListener("cancel", (event) => event.preventDefault());
     open(dialog);
   });

@@ -6,7 +6,8 @@ let loading = null;
 
 function plotly() {
   loading ??= new Promise((resolve, reject) => {
-    const script = element("script", { src: "/dashboard/plotly.min.js" });
+    const { content: version } = document.querySelector("meta[name=plotly-version]");
+    const script = element("script", { src: `/dashboard/plotly.min.js?v=${version}` });
     script.addEventListener("load", () => resolve(globalThis.Plotly));
     script.addEventListener("error", () => { loading = null; reject(new Error("Plotly could not be loaded from this service.")); });
     document.head.append(script);

@@ -1,28 +1,44 @@
-// The figures of a sweep, one tab each; the shown one is drawn again as trials end.
-import { at, query } from "./api.js";
+// The figures of a sweep, one tab each, by group; the shown one is drawn again as trials end.
+import { at, get, query } from "./api.js";
 import { element, fill } from "./dom.js";
 import { figure } from "./figure.js";
+import { word } from "./words.js";
 
-const KINDS = [
-  ["history", "History"], ["slice", "Parameters"], ["parallel_coordinate", "Parallel coordinates"],
-  ["learning_curves", "Learning curves"], ["verdicts", "Verdicts"], ["stability_map", "Stability map"],
-  ["importances", "What decides"], ["pareto", "Pareto front"], ["contour", "Contour"], ["rank", "Ranks"], ["edf", "Distribution"],
-  ["timeline", "Timeline"],
+const WORDS = {
+  history: "History", slice: "Parameters", parallel_coordinate: "Parallel coordinates", contour: "Contour", rank: "Ranks", edf: "Distribution",
+  learning_curves: "Learning curves", verdicts: "Verdicts", stability_map: "Stability map", importances: "What decides", effects: "Five remedies",
+  pareto: "Pareto front", timeline: "Timeline", steps: "Steps",
+};
+const GROUPS = [
+  ["Progress", ["history", "learning_curves", "timeline", "edf"]],
+  ["Parameters", ["slice", "parallel_coordinate", "contour", "rank", "importances", "pareto"]],
+  ["Gradients", ["verdicts", "stability_map", "effects"]],
 ];
-
 const WITH_AXES = new Set(["stability_map", "contour", "rank"]);
-const WITHOUT_POINTS = new Set(["verdicts", "importances", "edf"]);
+const WITHOUT_POINTS = new Set(["verdicts", "importances", "edf", "effects"]);
+
+/** The kinds that the service draws, by group; those that this page has no place for come last. */
+async function grouped(signal) {
+  const kinds = (await get("/v1/figures", signal)).of_sweeps;
+  const placed = new Set(GROUPS.flatMap(([, names]) => names));
+  const groups = [...GROUPS, ["More", kinds.filter((kind) => !placed.has(kind))]];
+  return groups.map(([name, names]) => [name, names.filter((kind) => kinds.includes(kind))]).filter(([, names]) => names.length);
+}
 
 /** The card of figures. `update()` draws the shown one again. */
-export function figureTabs(sweep, signal) {
+export async function figureTabs(sweep, signal) {
+  const groups = await grouped(signal);
+  const kinds = groups.flatMap(([, names]) => names);
   let kind = "history";
   let axes = { x: "", y: "" };
   let plot = null;
   const names = [...searched(sweep), "depth"];
   const panel = element("div", { role: "tabpanel", id: "figure", "aria-labelledby": "tab-history", tabindex: 0 });
-  const tabs = KINDS.map(([name, words]) => element("button", {
+  const firsts = new Set(groups.slice(1).map(([, names]) => names[0]));
+  const tabs = kinds.map((name) => element("button", {
     role: "tab", id: `tab-${name}`, "aria-controls": "figure", type: "button", onclick: () => choose(name), onkeydown: step,
-  }, words));
+    class: firsts.has(name) ? "begins" : null,
+  }, WORDS[name] ?? word(name)));
   const choices = element("div", { class: "row", hidden: true, style: "margin-bottom: 12px" }, choice("x", "Across"), choice("y", "Up"));
   const link = element("a", { class: "small", download: true }, "Plotly JSON");
 
@@ -37,8 +53,8 @@ export function figureTabs(sweep, signal) {
     const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!by) return;
     event.preventDefault();
-    const next = (KINDS.findIndex(([name]) => name === kind) + by + KINDS.length) % KINDS.length;
-    choose(KINDS[next][0]);
+    const next = (kinds.indexOf(kind) + by + kinds.length) % kinds.length;
+    choose(kinds[next]);
     tabs[next].focus();
   }
 

@@ -39,7 +39,7 @@ export async function sweepView(view, { id }, signal) {
   const verdicts = element("section", { class: "card", "aria-labelledby": "fared" });
   const line = element("span", { class: "small soft" });
   const wrong = element("p", { class: "notice wrong", role: "alert", hidden: true });
-  const figures = figureTabs(sweep, signal);
+  const figures = await figureTabs(sweep, signal);
   const table = trialsTable(sweep, names, signal);
   const looks = throttle(look, LOOK_MS, signal);
   const draws = throttle(() => figures.update(), DRAW_MS, signal);

@@ -1,6 +1,6 @@
 // One trial: what its gradients did, why, and what to try.
 import { at, get, post } from "./api.js";
-import { copyButton, fragment, parameterList } from "./best_card.js";
+import { parameterList, takeAlong } from "./best_card.js";
 import { confirm } from "./dialog.js";
 import { element, fill, repeat } from "./dom.js";
 import { figure } from "./figure.js";
@@ -80,7 +80,7 @@ export async function trialView(view, { id }, signal) {
       element("section", { class: "card", "aria-labelledby": "learned" }, element("h2", { id: "learned" }, "How it learned"), plots.learning_curve.whole)),
     element("section", { class: "card", "aria-labelledby": "with" },
       element("div", { class: "row between", style: "margin-bottom: 18px" }, element("h2", { id: "with" }, "Parameters"),
-        element("div", { class: "row" }, copyButton("Copy for a sweep file", () => fragment(trial.parameters)), copyButton("Copy as JSON", () => JSON.stringify(trial.parameters, null, 2)))),
+        element("div", { class: "row" }, takeAlong(trial))),
       parameterList(trial.parameters, searched(sweep))),
     attempts);
   await repeat(() => look().catch((error) => { if (signal.aborted || error.status !== 0) throw error; return 5000; }), signal).catch((error) => { if (!signal.aborted) throw error; });

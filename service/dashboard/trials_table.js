@@ -95,7 +95,15 @@ export function trialsTable(sweep, parameters, signal) {
     wrong,
     element("div", { class: "scroll", tabindex: 0, role: "region", "aria-labelledby": "trials" },
       element("table", { class: "cards trials" }, element("thead", {}, head), body)),
-    element("div", { class: "row", style: "margin-top: 14px" }, earlier, later));
+    element("div", { class: "row between", style: "margin-top: 14px" }, element("div", { class: "row" }, earlier, later), downloads(sweep)));
   update();
   return { whole, update, choose: (name) => { verdict.made.value = name; restart(); whole.scrollIntoView({ block: "start" }); } };
+}
+
+/** Whole tables as files. */
+function downloads(sweep) {
+  const path = at`/v1/sweeps/${sweep.id}/export`;
+  const link = (table, format) => element("a", { href: path + query({ table, format }), download: true, "aria-label": `Download ${table} as ${format}` }, format);
+  return element("p", { class: "row small soft" }, "Download:", ["trials", "epochs", "layers"].map((table) =>
+    element("span", {}, `${table} `, link(table, "csv"), " ", link(table, "jsonl"))));
 }

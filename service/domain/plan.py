@@ -30,7 +30,7 @@ class SweepPlan:
         n_trials: run_cap, or the number of distinct trials if that is smaller, or all trials of an ablation; None if
             only time ends the sweep.
         n_distinct: Distinct trials of the space; None if uncountable.
-        generations: How often the search can learn from what it proposed: n_trials ÷ max_parallel.
+        generations: How often the search can learn, n_trials ÷ max_parallel; None if it does not.
         estimated_minutes: Roughly, on two CPU cores, without early ends; None if unknown.
     """
 
@@ -78,7 +78,8 @@ def make_plan(document: Mapping[str, Any]) -> SweepPlan:
     n_trials = _smallest(read.run_cap, n_distinct)
     n_programs = _n_programs(read.distributions) if read.ablation is None else _n_shapes(read.ablation)
     per_program = None if n_trials is None else round(n_trials / n_programs, 2)
-    generations = None if n_trials is None else round(n_trials / read.max_parallel, 2)
+    learns = read.method in (Method.TPE, Method.NSGA2)
+    generations = round(n_trials / read.max_parallel, 2) if learns and n_trials is not None else None
     return SweepPlan(
         document=read,
         n_programs=n_programs,
@@ -115,8 +116,7 @@ def _warnings(read: SweepDocument, n_programs: int, per_program: float | None, g
             f"once, and only trials of one shape train together; search fewer shapes, {LEAST_TRIALS_PER_PROGRAM} "
             "trials each at least"
         )
-    learns = read.method in (Method.TPE, Method.NSGA2) and read.chose_parallel
-    if learns and generations is not None and generations < LEAST_GENERATIONS:
+    if read.chose_parallel and generations is not None and generations < LEAST_GENERATIONS:
         warnings.append(
             f"max_parallel {read.max_parallel} leaves {generations:g} generations: most trials are chosen before "
             f"anything is learned; {LEAST_GENERATIONS} generations or more search better"

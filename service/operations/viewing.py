@@ -241,12 +241,19 @@ def event_view(event: Event) -> EventView:
     )
 
 
+def _printable(text: str) -> str:
+    """Text that a worker told of its machine: what would move a cursor or turn the writing round is replaced."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
 def worker_view(row: Row[Any], *, alive_since_ms: int) -> WorkerView:
     """One row of `workers`, with the number of trials that it holds."""
     columns = dict(row._mapping)
     return WorkerView.model_validate(
         columns
         | {
+            "host": _printable(row.host),
+            "device": _printable(row.device),
             "phase_since": moment(row.phase_since_ms),
             "idle_slot_seconds": row.idle_slot_seconds or {},
             "is_alive": row.last_seen_ms >= alive_since_ms,

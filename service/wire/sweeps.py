@@ -411,6 +411,20 @@ class LiveView(Answer):
     version: str
 
 
+class FigureKinds(Answer):
+    """Which figures can be drawn."""
+
+    of_sweeps: tuple[str, ...]
+    of_trials: tuple[str, ...]
+
+
+class SessionView(Answer):
+    """Whether a browser must log in with the token, and has."""
+
+    is_token_needed: bool
+    is_logged_in: bool
+
+
 class ErrorEntry(Answer):
     """One thing that is wrong: a JSON pointer into the request (`/body/…`, `/query/…`) and what to do about it."""
 

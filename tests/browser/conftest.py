@@ -2,11 +2,12 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -164,3 +165,100 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 def eventually_fixture() -> Callable[..., Any]:
     """Asks until the answer is true."""
     return eventually
+
+
+HOSTILE = '<img src=x onerror="window.broken = true"><b>bold</b>'
+N_LAYERS = 5
+SWEEP: dict[str, Any] = {
+    "name": "prepared",
+    "dataset": "digits",
+    "method": "random",
+    "run_cap": 30,
+    "max_parallel": 30,
+    "seed": 3,
+    "parameters": {
+        "learning_rate": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1.0},
+        "optimizer": {"values": ["sgd", "adam"]},
+        "normalization": {"values": ["none", "batch"]},
+        "hidden_units": {"value": [16, 16, 16, 16]},
+        "epochs": 3,
+    },
+}
+
+
+def layer(number: int, epoch: int, size: float) -> dict[str, Any]:
+    return {
+        "layer": number,
+        "grad_norm_mean": size,
+        "grad_rms_median": size * 10.0 ** (number - N_LAYERS),
+        "bias_grad_rms_median": size * 10.0 ** (number - N_LAYERS),
+        "update_ratio_median": 1e-3 if epoch else None,
+        "nonfinite": 0,
+    }
+
+
+def entry(grant: dict[str, Any], epoch: int, accuracy: float) -> dict[str, Any]:
+    measured = {
+        "epoch": epoch,
+        "steps": 10,
+        "train_loss": 2.3 - accuracy,
+        "train_accuracy": accuracy,
+        "val_loss": 2.3 - accuracy,
+        "val_accuracy": accuracy,
+        "layers": [layer(number, epoch, 0.1) for number in range(1, N_LAYERS + 1)],
+    }
+    return {"trial_id": grant["trial_id"], "attempt": grant["attempt"], "epoch": measured}
+
+
+def completed(grant: dict[str, Any], at: int) -> list[dict[str, Any]]:
+    final = {"kind": "completed", "test_loss": 0.5, "test_accuracy": 0.9, "best_epoch": 3}
+    entries = [entry(grant, epoch, 0.1 + 0.01 * at + 0.1 * epoch) for epoch in range(4)]
+    return [*entries[:-1], entries[-1] | {"final": final}]
+
+
+def failed(grant: dict[str, Any]) -> list[dict[str, Any]]:
+    words = {"error_type": HOSTILE, "message": HOSTILE, "traceback": HOSTILE}
+    return [entry(grant, 0, 0.1) | {"final": {"kind": "failed", "failure_kind": "error", **words}}]
+
+
+def broken(grant: dict[str, Any]) -> list[dict[str, Any]]:
+    first, second = entry(grant, 0, 0.1), entry(grant, 1, 0.1)
+    second["epoch"] |= {"train_loss": None, "nonfinite": 4, "nonfinite_values": {"train_loss": "nan"}}
+    second["epoch"]["layers"][0] |= {
+        "grad_rms_median": None,
+        "nonfinite": 4,
+        "nonfinite_values": {"grad_rms_median": "inf"},
+    }
+    return [first, second]
+
+
+class Prepared:
+    """A service whose record holds trials of every kind, and where to find them."""
+
+    def __init__(self, url: str, record: Any) -> None:
+        with httpx.Client(base_url=url, trust_env=False) as http:
+            self.url, self.sweep = url, http.post("/v1/sweeps", json=SWEEP).raise_for_status().json()["id"]
+            worker = {
+                "worker_id": "wrk_1", "host": HOSTILE, "pid": 1, "version": "0", "trainer": "reference",
+                "device": HOSTILE, "n_slots": 28, "datasets": ["digits"],
+            }  # fmt: skip
+            claim = {"protocol": 1, "claim_key": "key", "worker": worker, "max_trials": 28, "lease_id": None}
+            answer = http.post("/v1/claims", json=claim).raise_for_status().json()
+            grants = answer["grants"]
+            entries = [*failed(grants[0]), *broken(grants[1]), entry(grants[2], 0, 0.1)]
+            entries += [each for at, grant in enumerate(grants[3:]) for each in completed(grant, at)]
+            http.post(f"/v1/leases/{answer['lease_id']}/reports", json={"entries": entries}).raise_for_status()
+        self.trials = {"failed": grants[0], "broken": grants[1], "running": grants[2], "best": grants[-1]}
+        with closing(sqlite3.connect(record)) as connection, connection:
+            connection.execute("UPDATE sweeps SET name = ?", (HOSTILE,))
+
+    def address(self, view: str) -> str:
+        places = {"sweeps": "/", "new": "/new", "workers": "/workers", "sweep": f"/sweeps/{self.sweep}"}
+        places |= {name: f"/trials/{grant['trial_id']}" for name, grant in self.trials.items()}
+        return f"{self.url}/#{places[view]}"
+
+
+@pytest.fixture(scope="module")
+def prepared(serve: Any) -> Iterator[Prepared]:
+    with serve() as service:
+        yield Prepared(service.url, service.record)

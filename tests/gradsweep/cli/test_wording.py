@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gradsweep.cli.wording import duration, idleness, number, parameter, searched_names, sweep_state
+from gradsweep.cli.wording import duration, idleness, number, parameter, searched_names, sweep_state, total
 from service.wire.sweeps import SweepView
 
 
@@ -55,3 +55,8 @@ def test_idle_time_is_told_with_its_causes_the_longest_first() -> None:
 def test_the_state_of_a_sweep_fits_a_column(make_sweep: Callable[..., SweepView]) -> None:
     assert sweep_state(make_sweep(state="completed", state_reason="run_cap")) == "completed (run cap)"
     assert sweep_state(make_sweep()) == "running"
+
+
+@pytest.mark.parametrize(("n", "words"), [(None, "?"), (0, "0"), (12, "12")])
+def test_a_total_of_nothing_is_known(n: int | None, words: str) -> None:
+    assert total(n) == words

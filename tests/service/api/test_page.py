@@ -32,6 +32,33 @@ def test_every_file_comes_without_a_token_and_under_the_policy(visitor, path):
     assert (again.status_code, again.content) == (304, b"")
 
 
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [
+        ("gzip, br", "gzip"),
+        ("br, GZIP;q=0.5", "gzip"),
+        ("br", None),
+        ("gzip;q=0", None),
+        ("gzip; q=0.0", None),
+        ("", None),
+    ],
+)
+def test_files_are_packed_for_those_who_unpack(visitor, accepted, coding):
+    answer = visitor.get("/dashboard/app.js", headers={"Accept-Encoding": accepted})
+    assert answer.headers.get("content-encoding") == coding
+    assert answer.text == (FOLDER / "app.js").read_text()
+    assert answer.headers["vary"] == "Accept-Encoding"
+
+
+def test_plotly_is_kept_for_good_under_its_version(visitor):
+    (version,) = re.findall(r'name="plotly-version" content="([0-9a-f]{32})"', visitor.get("/").text)
+    kept = visitor.get("/dashboard/plotly.min.js", params={"v": version})
+    assert "immutable" in kept.headers["cache-control"]
+    assert int(kept.headers["content-length"]) < len(kept.content) / 3
+    for other in ({}, {"v": "0" * 32}):
+        assert visitor.get("/dashboard/plotly.min.js", params=other).headers["cache-control"] == "no-cache"
+
+
 @pytest.mark.parametrize("name", ["nothing.js", "..%2Fapp.py", "%2e%2e%2fapp.py"])
 def test_no_name_opens_another_file(visitor, name):
     assert visitor.get(f"/dashboard/{name}").status_code in (401, 404)
