@@ -46,10 +46,13 @@ def points_trace(points: Sequence[TrialPoint], x: Sequence[Any], y: Sequence[Any
     } | rest
 
 
-def better_first(metric: Metric) -> Callable[[TrialPoint], tuple[float, int]]:
-    """The order of trials by their objective, which each must have: the best first, equal ones by number."""
+def better_first(metric: Metric) -> Callable[[TrialPoint], tuple[bool, float, int]]:
+    """The order of trials by their objective, which each must have: the best first, equal ones by number.
+
+    Those that break a bound of the sweep come after all that keep them.
+    """
     sign = -1.0 if metric.direction == "maximize" else 1.0
-    return lambda point: (sign * (point.objective or 0.0), point.number)
+    return lambda point: (not point.is_feasible, sign * (point.objective or 0.0), point.number)
 
 
 def bounded(points: Sequence[TrialPoint], limit: int, metric: Metric) -> tuple[list[TrialPoint], str]:

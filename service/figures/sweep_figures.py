@@ -80,7 +80,11 @@ def history(facts: SweepFacts) -> Figure:
 
 def _best_so_far(facts: SweepFacts) -> list[Trace]:
     """A step line through the trials that beat all before them."""
-    ended = [point for point in facts.points if point.state is TrialState.COMPLETED and point.objective is not None]
+    ended = [
+        point
+        for point in facts.points
+        if point.state is TrialState.COMPLETED and point.objective is not None and point.is_feasible
+    ]
     if not ended:
         return []
     rank = better_first(facts.metric)

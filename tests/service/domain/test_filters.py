@@ -6,6 +6,8 @@ import pytest
 
 from service.domain.fields import SWEEP_FIELDS, TRIAL_FIELDS
 from service.domain.filters import Absence, Comparison, Group, Membership, Negation, parse_filter
+from service.domain.metrics import STORED_METRICS
+from service.domain.paging import parse_order
 from service.errors import MalformedRequest
 
 
@@ -118,3 +120,9 @@ def test_sweeps_have_fields_of_their_own():
 def test_every_name_is_documented(known):
     text = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
     assert [name for name in known.fields if name.removeprefix("params.") not in text] == []
+
+
+@pytest.mark.parametrize("name", STORED_METRICS)
+def test_every_stored_metric_is_a_number_to_filter_and_order_by(name):
+    assert TRIAL_FIELDS.fields[name].kind == "number"
+    assert parse_order(f"-{name}", TRIAL_FIELDS)[0].name == name

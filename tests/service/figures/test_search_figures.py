@@ -135,3 +135,10 @@ def test_bars_last_from_start_to_end_and_running_ones_to_the_newest_news(point, 
     assert traces["completed"]["base"] == ["1970-01-01 00:00:01.000"]
     assert (traces["completed"]["x"], traces["running"]["x"]) == ([2_500], [1_500])
     assert set(traces) == {"completed", "running"}
+
+
+@pytest.mark.parametrize(("kind", "name"), [("history", "best so far"), ("learning_curves", "best: trial 1")])
+def test_what_breaks_a_bound_is_nowhere_the_best(point, sweep_facts, kind, name):
+    points = [point(0, 0.99, is_feasible=False), point(1, 0.9), point(2, 0.8)]
+    trace = by_name(SWEEP_FIGURES[kind](sweep_facts(points)))[name]
+    assert {each[1] for each in trace["customdata"]} == {1}
