@@ -62,7 +62,7 @@ def test_lists_and_views_show_the_best_that_keeps_the_bounds(client, trained):
 def test_only_a_trial_that_keeps_the_bounds_reaches_the_target(client, trained, worker, stability, state):
     metric = {"name": "val_accuracy", "target": 0.9}
     sweep = trained((0.95, stability), metric=metric, constraints={"stability": ">= 0.5"})
-    worker.claim()
+    worker.train(worker.claim()[0], 0.1)
     assert client.get(f"/v1/sweeps/{sweep}").json()["state"] == state
 
 
