@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from service.figures.effect_figures import effects
 from service.figures.frame import Figure
 from service.figures.parallel import parallel_coordinate
 from service.figures.search_figures import contour, edf, importances, pareto, rank
@@ -24,6 +25,7 @@ SWEEP_FIGURES: Mapping[str, Callable[[SweepFacts], Figure]] = {
     "learning_curves": learning_curves,
     "verdicts": verdicts,
     "stability_map": stability_map,
+    "effects": effects,
     "importances": importances,
     "pareto": pareto,
     "contour": contour,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from service.domain.effects import Effects
 from service.domain.goals import Metric
 from service.domain.points import Curve, TrialPoint
 from service.domain.states import TrialState, Verdict
@@ -44,6 +45,7 @@ class SweepFacts:
         y: The same for the y axis.
         metrics: All metrics that the sweep trades, the one it ranks by first.
         weighed: Tells for a metric the share of each parameter in it, and why not if it cannot be told.
+        compared: Tells what each value and each remedy did.
     """
 
     metric: Metric
@@ -53,6 +55,7 @@ class SweepFacts:
     y: str | None = None
     metrics: tuple[Metric, ...] = ()
     weighed: Callable[[str], tuple[Mapping[str, float], str | None]] = lambda _: ({}, "too few trials have ended")
+    compared: Callable[[], Effects] = lambda: Effects(0, (), (), ())
 
 
 def history(facts: SweepFacts) -> Figure:

@@ -15,6 +15,7 @@ from service.figures.kinds import SEVERAL_FIGURES, SWEEP_FIGURES, TRIAL_FIGURES
 from service.figures.several import MAX_TRIALS, NamedTrial, SeveralFacts
 from service.figures.sweep_figures import SweepFacts
 from service.figures.trial_figures import TrialFacts
+from service.operations.comparing import compare
 from service.operations.reading import resolve_sweep
 from service.operations.weighing import weigh_sweep
 from service.suggestion.importances import ImportanceMemory
@@ -53,7 +54,9 @@ def draw_sweep(
         found = weigh_sweep(database, memory, sweep, target)
         return found.shares, found.reason
 
-    return draw(SweepFacts(sweep.metric, points, curves, x, y, sweep.goals.metrics, weighed))
+    return draw(
+        SweepFacts(sweep.metric, points, curves, x, y, sweep.goals.metrics, weighed, lambda: compare(database, sweep))
+    )
 
 
 def draw_trial(database: Database, trial_id: str, kind: str, *, epoch: int | None = None) -> Figure:

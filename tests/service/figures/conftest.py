@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from service.domain.effects import Effects, Outcome, effects_of
 from service.domain.goals import Metric
 from service.domain.parameters import canonical
 from service.domain.points import Curve, TrialPoint
 from service.domain.stability.rows import EpochRow, LayerRow
-from service.domain.states import Direction, MetricAt, TrialState, Verdict
+from service.domain.states import Direction, Method, MetricAt, TrialState, Verdict
 from service.figures.several import NamedTrial, SeveralFacts
 from service.figures.sweep_figures import SweepFacts
 from service.figures.trial_figures import TrialFacts
@@ -34,9 +35,26 @@ def sweep_facts() -> Callable[..., SweepFacts]:
     def curves(points: Sequence[TrialPoint]) -> list[Curve]:
         return [Curve(each, [0, 1, 2], [None, 0.0, each.objective]) for each in points]
 
+    def compared(points: Sequence[TrialPoint], metric: Metric) -> Effects:
+        nothing: dict[str, Any] = dict.fromkeys(("remedy", "prune_reason", "depth_slope", "stream"))
+        outcomes = [
+            Outcome(
+                number=each.number,
+                seed=each.number,
+                replicate=0,
+                parameters=each.parameters,
+                objective=each.objective,
+                stability=1.0,
+                verdict=each.verdict,
+                **nothing,
+            )
+            for each in points
+        ]
+        return effects_of(outcomes, metric, Method.RANDOM)
+
     def make(points: Sequence[TrialPoint], direction: str = "maximize", **rest: Any) -> SweepFacts:
         metric = Metric("val_accuracy", Direction(direction), MetricAt.LAST)
-        return SweepFacts(metric, points, curves, **rest)
+        return SweepFacts(metric, points, curves, **{"compared": lambda: compared(points, metric)} | rest)
 
     return make
 
