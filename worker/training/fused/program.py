@@ -17,7 +17,7 @@ from worker.training.fused.loss import evaluation_loss, training_loss
 from worker.training.fused.normalization import BATCH, moved
 from worker.training.fused.norms import norms, total_norm
 from worker.training.fused.optimizers import COEFFICIENTS, Moments, updated
-from worker.training.fused.sums import FoldedSums, PlainSums
+from worker.training.fused.sums import FoldedSums, PlainSums, Sums
 from worker.training.statistics import ZERO_FRACTION_EVERY
 
 
@@ -152,7 +152,7 @@ class Program:
             sums,
         )
         all_norms = ops.concatenate([of_gradient, of_kernels], axis=1)
-        zeros = self._zero_shares_now_and_then(batch.i, tape, gradients)
+        zeros = self._zero_shares_now_and_then(batch.i, tape, gradients, sums)
         columns = ops.concatenate([all_norms, zeros], axis=1)
         return after._replace(norms=all_norms), ops.concatenate([measured, ops.transpose(columns)], axis=0)
 
@@ -168,7 +168,7 @@ class Program:
             loss.mean,
             loss.correct,
             norms(quantities, ops.ones((s.n_slots, len(quantities)), s.dtype), network.sums),
-            records.zero_shares(tape, gradients),
+            records.zero_shares(tape, gradients, network.sums),
             [passage.activations for passage in tape],
             deltas,
         )
@@ -213,11 +213,13 @@ class Program:
                 step = step + ops.minimum(ops.abs(gradients[name][:, :, :1]), 0.0)
         return step
 
-    def _zero_shares_now_and_then(self, i: Tensor, tape: list[Passage], gradients: dict[str, Tensor]) -> Tensor:
+    def _zero_shares_now_and_then(
+        self, i: Tensor, tape: list[Passage], gradients: dict[str, Tensor], sums: Sums
+    ) -> Tensor:
         s = self.signature
         return either(
             ops.equal(i % ZERO_FRACTION_EVERY, 0),
-            lambda: records.zero_shares(tape, gradients),
+            lambda: records.zero_shares(tape, gradients, sums),
             lambda: ops.full((s.n_slots, s.layout.n_layers), float("nan"), s.dtype),
         )
 

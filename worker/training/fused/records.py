@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from worker.training.fused.gradients import Passage
 from worker.training.fused.layout import Layout, Tensor
 from worker.training.fused.norms import Quantity
+from worker.training.fused.sums import Sums
 from worker.training.hyperparameters import Activation
 from worker.training.probe import ProbeRecord, probe_record
 from worker.training.statistics import ZERO_GRADIENT, StepRecord
@@ -91,17 +92,19 @@ def update_quantities(
     ]
 
 
-def zero_shares(tape: list[Passage], gradients: dict[str, Tensor]) -> Tensor:
+def zero_shares(tape: list[Passage], gradients: dict[str, Tensor], sums: Sums) -> Tensor:
     """Share of |g| ≤ 1e-12 in each kernel, over its rows whose input is not zero in the whole batch: (S, L)."""
     columns = []
     for k, passage in enumerate(tape, start=1):
-        gradient = gradients[f"kernel{k}"]
-        gradient = gradient if k == 1 else ops.transpose(gradient, (0, 2, 1))  # (S, n_out, n_in)
-        is_live = ops.any(ops.not_equal(passage.dense_inputs, 0.0), axis=1, keepdims=True)
-        is_zero = ops.logical_and(ops.abs(gradient) <= ZERO_GRADIENT, is_live)
-        n_zero = ops.sum(ops.cast(is_zero, gradient.dtype), axis=(1, 2))
+        gradient, inputs = gradients[f"kernel{k}"], passage.dense_inputs
+        is_live = sums.over_rows(ops.cast(ops.not_equal(inputs, 0.0), gradient.dtype)) > 0  # (S, 1, n_in)
+        is_zero = ops.cast(ops.abs(gradient) <= ZERO_GRADIENT, gradient.dtype)
+        if k == 1:  # (S, n_out, n_in)
+            n_units, n_zero = gradient.shape[1], sums.over_rows(is_zero)
+        else:  # (S, n_in, n_out)
+            n_units, n_zero = gradient.shape[2], ops.transpose(sums.over_features(is_zero), (0, 2, 1))
         n_live = ops.sum(ops.cast(is_live, gradient.dtype), axis=(1, 2))
-        columns.append(n_zero / (n_live * gradient.shape[1]))
+        columns.append(ops.sum(ops.where(is_live, n_zero, 0.0), axis=(1, 2)) / (n_live * n_units))
     return ops.stack(columns, axis=1)
 
 

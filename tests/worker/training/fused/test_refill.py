@@ -6,8 +6,9 @@ from resource import getpagesize
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from worker.errors import TrialError
+from worker.errors import OutOfDeviceMemory, TrialError
 from worker.training.fused.program import Programs
 
 CHOICES = {
@@ -116,3 +117,24 @@ def test_what_does_not_fit_is_refused_as_a_whole(warm_bank, trial, make_bank, sh
     with pytest.raises(TrialError, match="already"):
         warm_bank.admit([trial("twin"), trial("twin")])
     assert warm_bank.free_slots == 8
+
+
+@pytest.fixture
+def fill_device(monkeypatch):
+    """Makes a function of one tile meet TensorFlow's own error of a full device."""
+
+    def refuse(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    return lambda tile, name: monkeypatch.setattr(tile, name, refuse)
+
+
+@pytest.mark.parametrize("i", [0, 1])
+def test_a_full_device_in_any_stream_says_so_and_loses_no_trial(i, warm_bank, trial, fill_device):
+    warm_bank.admit([trial("one"), trial("two!")])
+    fill_device(warm_bank.tiles[i], "train_epoch")
+    with pytest.raises(OutOfDeviceMemory, match="use fewer slots"):
+        warm_bank.train_epoch()
+    assert warm_bank.free_slots == 6
+    warm_bank.evict("one")
+    warm_bank.evict("two!")
