@@ -17,6 +17,7 @@ from worker.training.hyperparameters import Hyperparameters
 
 if TYPE_CHECKING:
     from worker.training.fused.program import Programs
+    from worker.training.steps import Listener
 
 SLOTS_PER_CORE = 4
 GPU_SLOTS = 64
@@ -140,6 +141,7 @@ class LocalTrainer:
         stream_seed: int,
         start_epoch: int,
         recorded: Mapping[str, str],
+        listen: "Listener | None" = None,
     ) -> Bank:
         """A bank for one trial at its recorded place in the stream, with the recorded program if there is one.
 
@@ -149,6 +151,7 @@ class LocalTrainer:
             stream_seed: Of the bank that trained it.
             start_epoch: That bank's epoch when the trial was admitted.
             recorded: The attempt's environment.
+            listen: Told of the steps of each epoch.
         """
         loaded = self._load(dataset)
         shapes = (hyperparameters.hidden_units, hyperparameters.batch_size)
@@ -160,12 +163,12 @@ class LocalTrainer:
                 from worker.training.fused.recipe import program_options, recipe_of
 
                 options = program_options(recorded) or {"kinds": kinds_of([hyperparameters]), "n_slots": 1}
-                bank = FusedBank(loaded, *shapes, stream_seed, start_epoch=start_epoch, **options)
+                bank = FusedBank(loaded, *shapes, stream_seed, start_epoch=start_epoch, listen=listen, **options)
                 self._environment |= recipe_of(bank)
                 return bank
             from worker.training.reference import ReferenceBank
 
-            return ReferenceBank(loaded, *shapes, stream_seed, start_epoch=start_epoch)
+            return ReferenceBank(loaded, *shapes, stream_seed, start_epoch=start_epoch, listen=listen)
         except ImportError as error:
             raise TrainerUnavailable(f"TensorFlow cannot be loaded: {error}") from error
 

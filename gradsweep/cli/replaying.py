@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gradsweep.client import Client
     from service.wire.sweeps import AttemptView, TrialView
     from worker.trainer import LocalTrainer
+    from worker.training.steps import Listener
 
 ENDED = ("completed", "pruned", "cancelled", "failed")
 
@@ -51,8 +52,8 @@ def replay(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings would bury the result
     differences: list[Difference] = []
     try:
-        local = _trainer(by, data_dir, attempt)
-        same_program, rows = _again(local, dataset, found, attempt, len(stored) - 1)
+        local = local_trainer(by, data_dir, attempt)
+        same_program, rows = train_again(local, dataset, found, attempt, len(stored) - 1)
         steps = 0
         for before, again in zip(stored, rows, strict=True):
             differences.append(compare(before, again, steps_before=steps, same_program=same_program))
@@ -100,7 +101,10 @@ def stored_epochs(client: "Client", trial: "TrialView") -> tuple[list[EpochNumbe
     return rows, attempt
 
 
-def _trainer(name: Literal["reference", "fused"], data_dir: os.PathLike[str], attempt: "AttemptView") -> "LocalTrainer":
+def local_trainer(
+    name: Literal["reference", "fused"], data_dir: os.PathLike[str], attempt: "AttemptView"
+) -> "LocalTrainer":
+    """A trainer on this machine, as precise as the attempt's."""
     from worker.settings import WorkerSettings
     from worker.trainer import make_trainer
 
@@ -108,10 +112,19 @@ def _trainer(name: Literal["reference", "fused"], data_dir: os.PathLike[str], at
     return make_trainer(WorkerSettings(trainer=name, data_dir=data_dir, tf32=tf32))
 
 
-def _again(
-    trainer: "LocalTrainer", dataset: str, trial: "TrialView", attempt: "AttemptView", n_epochs: int
+def train_again(
+    trainer: "LocalTrainer",
+    dataset: str,
+    trial: "TrialView",
+    attempt: "AttemptView",
+    n_epochs: int,
+    *,
+    listen: "Listener | None" = None,
 ) -> tuple[bool, Iterator[EpochNumbers]]:
-    """Whether this is the recorded program, and the rows that it measures, from epoch 0 on."""
+    """Whether this is the recorded program, and the rows that it measures, from epoch 0 on.
+
+    `listen` is told of the steps of each epoch before its row comes.
+    """
     from gradsweep.cli.training import require_same, spec_of
 
     require_same(dataset, trainer.load(dataset).sha256, attempt)
@@ -122,6 +135,7 @@ def _again(
         stream_seed=attempt.stream_seed or 0,
         start_epoch=attempt.start_epoch or 0,
         recorded=attempt.environment,
+        listen=listen,
     )
 
     def rows() -> Iterator[EpochNumbers]:

@@ -11,6 +11,7 @@ from worker.errors import OutOfDeviceMemory, TrialError
 from worker.training.contract import EpochRow, TestMetrics, TrialSpec
 from worker.training.probe import probe_rows
 from worker.training.statistics import counted_now_and_then, epoch_row
+from worker.training.steps import Listener
 from worker.training.stream import steps_per_epoch
 from worker.training.trial import ReferenceTrial
 
@@ -27,6 +28,7 @@ class ReferenceBank:
         *,
         n_slots: int = 1,
         start_epoch: int = 0,
+        listen: Listener | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Make an empty bank.
@@ -38,6 +40,7 @@ class ReferenceBank:
             stream_seed: Fixes the minibatches and dropout draws, with the bank's epoch.
             n_slots: How many trials it holds.
             start_epoch: The bank epoch that comes first: a replay begins where the trial began.
+            listen: Told of the steps of each epoch.
             clock: Seconds that only rise.
 
         Raises:
@@ -50,6 +53,7 @@ class ReferenceBank:
         self._hidden_units = hidden_units
         self._batch_size = batch_size
         self._bank_epoch = start_epoch
+        self._listen = listen
         self._clock = clock
         self._steps_done = 0
         self._trials: dict[str, ReferenceTrial] = {}
@@ -138,6 +142,8 @@ class ReferenceBank:
     def _trained_row(self, key: str, trial: ReferenceTrial) -> EpochRow:
         start = self._clock()
         record = counted_now_and_then(trial.train_epoch(self._bank_epoch, self._count_step))
+        if self._listen is not None:
+            self._listen(key, record, trial.shapes)
         _, probe = trial.probe()
         evaluation = trial.evaluate(self._dataset.x_val, self._dataset.y_val)
         seconds = self._clock() - start

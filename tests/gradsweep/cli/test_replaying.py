@@ -1,8 +1,10 @@
 """`gradsweep replay` trains for real what a worker reported, and finds it equal; or changed."""
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
+from statistics import mean, median
 from typing import Any
 
 import httpx
@@ -115,3 +117,52 @@ def test_a_trial_that_waits_is_not_replayed(url: str, client: Client, capsys: py
         http.post("/v1/claims", json={"claim_key": "clm_1", "worker": WORKER, "max_trials": 1}).raise_for_status()
     assert main.run(["replay", "latest/0", "--url", url]) == 2
     assert "replay it when it has ended" in capsys.readouterr().err
+
+
+def test_record_writes_single_steps_that_add_up_to_the_epoch(
+    train: Callable[..., str],
+    client: Client,
+    url: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    trial = train()
+    file = tmp_path / "steps.csv"
+    options = ["--url", url, "--data-dir", str(tmp_path), "--trainer", "reference", "-o", str(file)]
+    assert main.run(["record", trial, *options]) == 0
+    with file.open() as lines:
+        rows = list(csv.DictReader(lines))
+
+    n_steps = client.epochs(trial).epochs[1].steps
+    assert [(int(row["step"]), int(row["layer"])) for row in rows] == [
+        (step, layer) for step in range(1, 2 * n_steps + 1) for layer in (1, 2)
+    ]
+    stored = {(row.epoch, row.layer): row for row in client.gradients(trial).layers}
+    for epoch, layer in ((1, 1), (1, 2), (2, 1), (2, 2)):
+        of_layer = [row for row in rows if int(row["layer"]) == layer][(epoch - 1) * n_steps : epoch * n_steps]
+        wanted = stored[epoch, layer]
+        for name, middle in (
+            ("grad_rms", wanted.grad_rms_median),
+            ("bias_grad_rms", wanted.bias_grad_rms_median),
+            ("update_ratio", wanted.update_ratio_median),
+        ):
+            assert median(float(row[name]) for row in of_layer) == pytest.approx(middle, rel=1e-3)
+        assert mean(float(row["grad_norm"]) for row in of_layer) == pytest.approx(wanted.grad_norm_mean, rel=1e-3)
+        assert float(of_layer[-1]["weight_norm"]) == pytest.approx(wanted.weight_norm, rel=1e-3)
+    assert mean(float(row["loss"]) for row in rows[: 2 * n_steps]) == pytest.approx(
+        client.epochs(trial).epochs[1].train_loss, rel=1e-3
+    )
+    assert "differ" not in capsys.readouterr().out
+
+
+def test_record_takes_the_first_step_and_each_nth_after_it(
+    train: Callable[..., str], url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trial = train()
+    file = tmp_path / "steps.csv"
+    options = ["--url", url, "--data-dir", str(tmp_path), "-o", str(file), "--steps", "5", "--every", "2", "--json"]
+    assert main.run(["record", trial, *options]) == 0
+    with file.open() as lines:
+        assert [row["step"] for row in csv.DictReader(lines)] == ["1", "1", "3", "3", "5", "5"]
+    said = json.loads(capsys.readouterr().out)
+    assert (said["steps"], said["rows"], said["differs_from_epoch"]) == (5, 6, None)

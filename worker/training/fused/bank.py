@@ -17,6 +17,7 @@ from worker.training.fused.layout import Layout, network_sizes
 from worker.training.fused.program import Program, Programs, Signature
 from worker.training.fused.streams import plan_streams, run_streams
 from worker.training.fused.tile import Tile
+from worker.training.steps import Listener
 from worker.training.stream import steps_per_epoch
 
 
@@ -40,6 +41,7 @@ class FusedBank:
         dtype: float32, or float64 to compare with other programs.
         fold: Whether to sum by folding, as a CPU wants it.
         start_epoch: The bank epoch to begin with, for a replay.
+        listen: Told of the steps of each epoch, for a recording.
         programs: Where programs are kept for banks to come; by default the bank's own.
     """
 
@@ -58,6 +60,7 @@ class FusedBank:
         dtype: str = "float32",
         fold: bool = True,
         start_epoch: int = 0,
+        listen: Listener | None = None,
         programs: Programs | None = None,
     ) -> None:
         plan = plan_streams(len(hidden_units), n_slots, n_streams)
@@ -79,7 +82,9 @@ class FusedBank:
         self._validation = split_in_chunks(dataset, dataset.x_val, dataset.y_val)
         self._test: Split | None = None
         with device_memory_errors():
-            self.tiles = [Tile(self._program, dataset, self._probe_batch, self._validation) for _ in range(n_tiles)]
+            self.tiles = [
+                Tile(self._program, dataset, self._probe_batch, self._validation, listen) for _ in range(n_tiles)
+            ]
         self._tile_of: dict[str, Tile] = {}  # in the order of admission
 
     @property

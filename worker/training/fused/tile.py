@@ -23,6 +23,7 @@ from worker.training.initialization import layer_shapes
 from worker.training.probe import ProbeRecord
 from worker.training.schedules import learning_rates
 from worker.training.statistics import StepRecord, epoch_row
+from worker.training.steps import Listener
 
 Array = NDArray[Any]
 
@@ -44,9 +45,18 @@ class Tile:
         dataset: What is trained on.
         probe_batch: The probe, on the device.
         validation: The validation split, on the device.
+        listen: Told of the steps of each epoch.
     """
 
-    def __init__(self, program: Program, dataset: Dataset, probe_batch: Chunk, validation: Split) -> None:
+    def __init__(
+        self,
+        program: Program,
+        dataset: Dataset,
+        probe_batch: Chunk,
+        validation: Split,
+        listen: Listener | None = None,
+    ) -> None:
+        self._listen = listen
         self._program = program
         self._dataset = dataset
         self._probe_batch = probe_batch
@@ -110,6 +120,8 @@ class Tile:
                 occupant.epoch += 1
                 occupant.steps += self._program.signature.n_steps
                 steps = records.steps_of(self._layout, record, norms_before, slot)
+                if self._listen is not None:
+                    self._listen(occupant.spec.key, steps, self._shapes(occupant))
                 layers = records.probe_of(probe, slot, occupant.spec.hyperparameters.activation)
                 times = (seconds, seconds / self.n_trials)
                 rows.append(self._row(occupant, steps, layers, evaluations[slot], times))
@@ -187,6 +199,11 @@ class Tile:
         confusions = np.sum([np.asarray(confusion).astype(np.int64) for _, confusion in parts], axis=0)
         return [evaluate_confusion(m, float(loss)) for m, loss in zip(confusions, losses, strict=True)]
 
+    def _shapes(self, occupant: Occupant) -> Sequence[tuple[int, int]]:
+        """(n_in, n_out) of an occupant's kernels."""
+        sizes = self._layout.sizes
+        return layer_shapes(sizes[0], occupant.spec.hyperparameters.hidden_units, sizes[-1])
+
     def _row(
         self,
         occupant: Occupant,
@@ -202,7 +219,7 @@ class Tile:
             key=occupant.spec.key,
             epoch=occupant.epoch,
             hyperparameters=h,
-            shapes=layer_shapes(self._layout.sizes[0], h.hidden_units, self._layout.sizes[-1]),
+            shapes=self._shapes(occupant),
             rows_per_step=len(self._probe_batch.y) if is_probe else self._program.signature.batch_size,
             record=steps,
             probe=probe,
