@@ -42,7 +42,8 @@ def test_axe_finds_nothing_serious_in_a_question(prepared: Any, open_page: Calla
 
 def test_axe_does_find_what_is_wrong(prepared: Any, open_page: Callable[..., Page]) -> None:
     page = open_page(prepared.address("workers"))
-    page.evaluate("document.querySelector('main').append(document.createElement('button'))")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.evaluate("document.body.append(document.createElement('button'))")  # no view that is drawn late removes it
     assert [each.partition(":")[0] for each in findings(page)] == ["button-name"]
 
 
