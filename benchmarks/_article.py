@@ -16,6 +16,7 @@ def main(path: str, choices: str, epochs: str) -> None:
     import keras
 
     from benchmarks._baseline import BATCH_SIZE, keras_network
+    from worker.datasets.splits import VALIDATION_SHARE
     from worker.training.hyperparameters import Hyperparameters
 
     with np.load(path) as arrays:
@@ -25,7 +26,9 @@ def main(path: str, choices: str, epochs: str) -> None:
     model = keras_network(x_train.shape[1], int(y_train.max()) + 1, h)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer="adam", loss=loss, metrics=["accuracy"])
-    model.fit(x_train, y_train, batch_size=BATCH_SIZE, epochs=int(epochs), validation_split=0.1, verbose=0)
+    model.fit(
+        x_train, y_train, batch_size=BATCH_SIZE, epochs=int(epochs), validation_split=float(VALIDATION_SHARE), verbose=0
+    )
     print(model.evaluate(x_test, y_test, verbose=0))
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from benchmarks._baseline import ARTICLE, BATCH_SIZE, images, mnist_arrays, ratios, spread, tuned_fit
 from gradsweep.cli.demo import running_household
 from gradsweep.client import Client
+from worker.datasets import load_dataset
 from worker.training.hyperparameters import Hyperparameters
 
 REPEATS = 5
@@ -39,7 +40,7 @@ def run(data: Path | None = None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="gradsweep-bench-") as folder:
         write_dataset(Path(folder) / "datasets" / f"{DATASET}.npz", data)
         with running_household(Path(folder), []) as url, Client(url) as client:
-            figures = {name: _compare(client, Path(folder), name, data) for name in NETWORKS}
+            figures = {name: _compare(client, Path(folder), name) for name in NETWORKS}
             figures["worker_peak_memory_mb"] = _peak_memory_mb(client.workers()[0].pid)
     return figures
 
@@ -56,10 +57,10 @@ def write_dataset(path: Path, data: Path | None) -> None:
     np.savez(path, x_train=rows.x_train, y_train=rows.y_train, x_test=rows.x_test, y_test=rows.y_test)
 
 
-def _compare(client: Client, folder: Path, name: str, data: Path | None) -> dict[str, Any]:
+def _compare(client: Client, folder: Path, name: str) -> dict[str, Any]:
     """One network: sweeps and epochs of `fit` in turns, then the article's program."""
     choices = NETWORKS[name]
-    dataset = images(data)
+    dataset = load_dataset(DATASET, folder)  # what the worker trains on, row by row
     fit, setting = tuned_fit(dataset, Hyperparameters(hidden_units=HIDDEN_UNITS, batch_size=BATCH_SIZE, **choices))
     began = time.perf_counter()
     sweep_seconds(client, _document(choices, n_trials=N_TRIALS, epochs=1))

@@ -25,26 +25,11 @@ from gradsweep.streaming import read_events
 from service.wire.base import Answer
 from service.wire.diagnosis import DiagnosisView
 from service.wire.effects import EffectsView
+from service.wire.health import LiveView, WorkerList, WorkerView
+from service.wire.problems import ErrorEntry, ErrorView
 from service.wire.search import ImportancesView, ParetoView
-from service.wire.sweeps import (
-    AttemptList,
-    BestTrials,
-    EpochList,
-    ErrorEntry,
-    ErrorView,
-    EventList,
-    EventView,
-    GradientList,
-    LiveView,
-    PlanView,
-    SweepList,
-    SweepSummary,
-    SweepView,
-    TrialList,
-    TrialView,
-    WorkerList,
-    WorkerView,
-)
+from service.wire.sweeps import EventList, EventView, PlanView, SweepList, SweepSummary, SweepView
+from service.wire.trials import AttemptList, BestTrials, EpochList, GradientList, TrialList, TrialView
 
 DEFAULT_URL = "http://127.0.0.1:8321"
 ExportTable = Literal["trials", "epochs", "layers"]

@@ -5,9 +5,6 @@ from collections.abc import Callable
 
 from service.wire.leases import IdleCause
 
-"""The process starts; a data set loads; the bank compiles (until its first epoch is trained); the worker drains;
-nothing waits; the bank is emptied for another signature; reports fill the spool, so training waits."""
-
 
 class IdleSlots:
     """Adds up idle slots over time. It may be read from another thread.

@@ -9,7 +9,7 @@ from gradsweep.cli.exits import CommandError, ExitCode
 
 if TYPE_CHECKING:
     from gradsweep.client import ApiError, Client
-    from service.wire.sweeps import ErrorEntry
+    from service.wire.problems import ErrorEntry
 
 SERVER_ERROR = 500
 UNAVAILABLE = 503

@@ -10,7 +10,8 @@ from rich.text import Text
 from gradsweep.cli.output import console, table
 from gradsweep.cli.wording import number, parameter, searched_names, trial_fate
 from gradsweep.client import Client
-from service.wire.sweeps import LayerView, SweepView, TrialView
+from service.wire.sweeps import SweepView
+from service.wire.trials import LayerView, TrialView
 
 SHOWN_NUMBERS = 8
 

@@ -9,7 +9,7 @@ from gradsweep.cli.options import DEFAULT_URL, Json, TokenFile, TrialReference, 
 
 if TYPE_CHECKING:
     from service.wire.diagnosis import DiagnosisView, EvidenceView
-    from service.wire.sweeps import TrialView
+    from service.wire.trials import TrialView
 
 
 def register(app: typer.Typer) -> None:

@@ -66,7 +66,7 @@ def script(
 
 
 def _write(pieces: Iterable[bytes], output: Path | None) -> None:
-    """Write pieces as they come; the file is opened with the first, so that a refused request leaves none."""
+    """Write pieces as they come; the file is opened with the first, so that a refused request touches none."""
     if output is None:
         decode = codecs.getincrementaldecoder("utf-8")().decode  # a piece may end within a letter
         for piece in pieces:
@@ -77,6 +77,7 @@ def _write(pieces: Iterable[bytes], output: Path | None) -> None:
         for piece in pieces:
             file = file or output.open("wb")
             file.write(piece)
+        file = file or output.open("wb")  # no rows: an empty file, not what was there before
     except OSError as error:
         raise CommandError(f"{output} cannot be written ({error.strerror}): name another file with -o") from error
     finally:

@@ -11,7 +11,9 @@ from typing import Any, Protocol
 
 from gradsweep.cli.exits import ExitCode
 from gradsweep.client import ApiError, Client, Unreachable
-from service.wire.sweeps import SweepView, TrialView, WorkerView
+from service.wire.health import WorkerView
+from service.wire.sweeps import SweepView
+from service.wire.trials import TrialView
 
 QUIET_SECONDS = 2.0
 """Longest wait for news before the picture is refreshed anyway: rate and workers change without an event."""
@@ -29,7 +31,7 @@ class Picture:
     best: TrialView | None
     workers: tuple[WorkerView, ...]
     history: tuple[tuple[int, float], ...] = ()
-    """The trials that were the best when they ended: number and objective."""
+    """How the best value rose or fell, by the number of the trial; the last step repeats it at the newest trial."""
 
 
 class Screen(Protocol):
@@ -103,8 +105,9 @@ class Follower:
         if sweep.best is None:
             self.best, self.history = None, ()
         elif self.best is None or self.best.id != sweep.best.trial_id:
-            self.best = self.client.trial(sweep.best.trial_id)
+            best = self.client.trial(sweep.best.trial_id)
             self.history = best_history(self.client.sweep_figure(self.sweep_id, "history"))
+            self.best = best  # last: if the figure was not to be had, both are asked for again
         workers = tuple(worker for worker in self.client.workers() if worker.is_alive)
         return Picture(sweep, self.best, workers, self.history)
 

@@ -8,7 +8,8 @@ from typing import TypeVar
 from gradsweep.cli.exits import CommandError
 from gradsweep.client import ApiError, Client
 from service.wire.base import Answer
-from service.wire.sweeps import SweepView, TrialView
+from service.wire.sweeps import SweepView
+from service.wire.trials import TrialView
 
 LATEST = "latest"
 NOT_FOUND = 404

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from gradsweep.cli.exits import CommandError
+
 DEFAULT_PORT = 8321
 DEFAULT_URL = f"http://127.0.0.1:{DEFAULT_PORT}"
 
@@ -24,3 +26,13 @@ SweepReference = Annotated[
 TrialReference = Annotated[str, typer.Argument(metavar="TRIAL", help="Its id, or SWEEP/NUMBER as in latest/12.")]
 
 DEFAULT_DATA_DIR = Path("gradsweep-data")
+
+
+def require_folder(output: Path) -> None:
+    """Say that a result could not be saved before it is computed.
+
+    Raises:
+        CommandError: The folder of the file is not there.
+    """
+    if not output.absolute().parent.is_dir():
+        raise CommandError(f"there is no folder {output.absolute().parent}: make it, or save elsewhere with -o")

@@ -11,7 +11,9 @@ from rich.text import Text
 
 from gradsweep.cli.checks import Finding
 from gradsweep.cli.wording import idleness, number, parameter, searched_names, sweep_state, total, trial_fate
-from service.wire.sweeps import SweepSummary, SweepView, TrialView, WorkerView
+from service.wire.health import WorkerView
+from service.wire.sweeps import SweepSummary, SweepView
+from service.wire.trials import TrialView
 
 STATUS_STYLES = {"OK": "green", "WARN": "yellow", "FAIL": "bold red"}
 WIDTH_WITHOUT_TERMINAL = 160

@@ -16,7 +16,8 @@ from rich.text import Text
 from gradsweep.cli.following import Picture, Screen
 from gradsweep.cli.output import print_json
 from gradsweep.cli.wording import SECONDS_PER_HOUR, duration, number, parameter, searched_names, sweep_state
-from service.wire.sweeps import SweepView, WorkerView
+from service.wire.health import WorkerView
+from service.wire.sweeps import SweepView
 
 BAR_WIDTH = 40
 LINE_SECONDS = 5.0
@@ -208,7 +209,8 @@ def draw(picture: Picture, width: int) -> RenderableType:
     bars = Table.grid(padding=(0, 1))
     bars.add_row("trials", *_bar(progress.trials_done, progress.trials_total, bar_width))
     bars.add_row("epochs", *_bar(progress.epochs_done, progress.epochs_total, bar_width))
-    if steps := sparkline(picture.history, max(progress.trials_done, 1), bar_width):
+    newest = picture.history[-1][0] + 1 if picture.history else 0
+    if steps := sparkline(picture.history, max(progress.trials_done, newest), bar_width):
         bars.add_row("best", Text(steps, style="green"), number(picture.history[-1][1]))
     if any(shares := sweep.verdicts.model_dump().values()):
         bars.add_row("gradients", shares_bar(sweep, bar_width), f"{sum(shares)} judged")
@@ -239,8 +241,8 @@ def sparkline(history: Sequence[tuple[int, float]], n_trials: int, width: int) -
     low, high = min(value for _, value in history), max(value for _, value in history)
     blocks = []
     for column in range(width):
-        trial = column * n_trials / width
-        known = [value for number, value in history if number <= trial]
+        end = (column + 1) * n_trials / width
+        known = [value for number, value in history if number < end]
         height = (
             0 if not known else round(1 + (len(BLOCKS) - 2) * ((known[-1] - low) / (high - low) if high > low else 1))
         )

@@ -11,7 +11,16 @@ import typer
 
 from gradsweep.cli.comparing import Difference, compare, first_unequal
 from gradsweep.cli.exits import CommandError, ExitCode
-from gradsweep.cli.options import DEFAULT_DATA_DIR, DEFAULT_URL, DataDir, Json, TokenFile, TrialReference, Url
+from gradsweep.cli.options import (
+    DEFAULT_DATA_DIR,
+    DEFAULT_URL,
+    DataDir,
+    Json,
+    TokenFile,
+    TrialReference,
+    Url,
+    require_folder,
+)
 
 if TYPE_CHECKING:
     from worker.training.statistics import StepRecord
@@ -76,6 +85,7 @@ def record(
     from gradsweep.cli.replaying import local_trainer, stored_epochs, train_again
     from worker.errors import WorkerError
 
+    require_folder(output)
     with connect(url, token_file) as client:
         found = find_trial(client, trial)
         dataset = client.sweep(found.sweep_id).dataset

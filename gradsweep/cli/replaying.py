@@ -13,7 +13,7 @@ from gradsweep.cli.options import DEFAULT_DATA_DIR, DEFAULT_URL, DataDir, Json, 
 
 if TYPE_CHECKING:
     from gradsweep.client import Client
-    from service.wire.sweeps import AttemptView, TrialView
+    from service.wire.trials import AttemptView, TrialView
     from worker.trainer import LocalTrainer
     from worker.training.steps import Listener
 

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gradsweep.cli.exits import ExitCode
+from gradsweep.cli.exits import CommandError, ExitCode
 from gradsweep.cli.options import DEFAULT_URL, Json, TokenFile, TrialReference, Url
 
 if TYPE_CHECKING:
     from gradsweep.client import Client
-    from service.wire.sweeps import TrialView
+    from service.wire.trials import TrialView
 
 LIVE = ("waiting", "running")
 POLL_SECONDS = 1.0
@@ -57,8 +57,15 @@ def rescue(
 
 
 def wait_for_end(client: "Client", trial: "TrialView") -> "TrialView":
-    """The trial when it has ended."""
+    """The trial when it has ended.
+
+    Raises:
+        CommandError: It waits in a sweep that is paused.
+    """
     while trial.state in LIVE:
+        if trial.state == "waiting" and (sweep := client.sweep(trial.sweep_id)).state == "paused":
+            message = f"trial {trial.number} waits, as its sweep is paused: gradsweep resume {sweep.name}"
+            raise CommandError(message, ExitCode.PAUSED_BY_FAILURE)
         time.sleep(POLL_SECONDS)
         trial = client.trial(trial.id)
     return trial

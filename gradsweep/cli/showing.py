@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from gradsweep.cli.output import console, table
 from gradsweep.cli.progress import counts_line, rate_line
 from gradsweep.cli.wording import duration, number, parameter, total, trial_fate
-from service.wire.sweeps import EpochView, LayerView, SweepView, TrialView
+from service.wire.sweeps import SweepView
+from service.wire.trials import EpochView, LayerView, TrialView
 
 SHOWN_EPOCHS = 20
 WANTED_STABILITY = 0.5

@@ -9,7 +9,8 @@ from gradsweep.cli.exits import CommandError, ExitCode
 from gradsweep.cli.options import DEFAULT_URL, Json, SweepReference, TokenFile, TrialReference, Url
 
 if TYPE_CHECKING:
-    from service.wire.sweeps import SweepView, TrialView
+    from service.wire.sweeps import SweepView
+    from service.wire.trials import TrialView
 
 Verb = Literal["pause", "resume", "stop", "cancel"]
 

@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gradsweep.cli.exits import CommandError, ExitCode
-from gradsweep.cli.options import DEFAULT_DATA_DIR, DEFAULT_URL, DataDir, Json, TokenFile, TrialReference, Url
+from gradsweep.cli.options import (
+    DEFAULT_DATA_DIR,
+    DEFAULT_URL,
+    DataDir,
+    Json,
+    TokenFile,
+    TrialReference,
+    Url,
+    require_folder,
+)
 
 if TYPE_CHECKING:
     from gradsweep.client import Client
-    from service.wire.sweeps import AttemptView, TrialView
+    from service.wire.trials import AttemptView, TrialView
     from worker.datasets import Dataset
     from worker.training.contract import TrialSpec
 
@@ -36,8 +45,7 @@ def train(
 
     if output.suffix != ".keras":
         raise CommandError(f"{output} does not end in .keras, by which Keras knows the format: try -o model.keras")
-    if not output.absolute().parent.is_dir():
-        raise CommandError(f"there is no folder {output.absolute().parent}: make it, or save elsewhere with -o")
+    require_folder(output)
     with connect(url, token_file) as client:
         found = find_trial(client, trial)
         dataset = client.sweep(found.sweep_id).dataset

@@ -87,9 +87,9 @@ def _print_front(sweep: "SweepView", traded: "ParetoView") -> None:
     title = f"{traded.n_front} of {traded.n_compared} trials that no other beats in every metric"
     console().print(title)
     console().print(table(None, columns, rows, numeric=1 + len(names)))
-    if traded.constraints:
-        left_out = traded.n_completed - traded.n_compared
-        typer.echo(f"{left_out} completed trials break {' or '.join(traded.constraints)}.", err=True)
+    left_out = traded.n_completed - traded.n_compared
+    if traded.constraints and left_out:
+        typer.echo(f"{left_out} completed trials break {' or '.join(traded.constraints)}, or lack a metric.", err=True)
 
 
 def _print_importances(weighed: "ImportancesView") -> None:

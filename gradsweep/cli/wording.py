@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from service.wire.sweeps import SweepSummary, SweepView, TrialView
+from service.wire.sweeps import SweepSummary, SweepView
+from service.wire.trials import TrialView
 
 SECONDS_PER_MINUTE, SECONDS_PER_HOUR = 60, 3600
 

@@ -176,7 +176,8 @@ def _share(grid: Grid, places: Mapping[tuple[str, str], Place], layout: Mapping[
         first = members[0][1]
         limits = [(axes.get_xlim() if root[0] == "x" else axes.get_ylim()) for _, axes in members]
         low, high = min(map(min, limits)), max(map(max, limits))
-        is_given = axis_layout(layout, root).get("range") or first.xaxis_inverted() or first.yaxis_inverted()
+        is_inverted = first.xaxis_inverted() if root[0] == "x" else first.yaxis_inverted()
+        is_given = axis_layout(layout, root).get("range") or is_inverted
         for panel, axes in members:
             if len(members) > 1 and not is_given:
                 (axes.set_xlim if root[0] == "x" else axes.set_ylim)(low, high)

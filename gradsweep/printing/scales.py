@@ -37,7 +37,8 @@ class Scale:
         self.layout = layout
         known = [value for value in values if value is not None]
         self.kind = layout.get("type") or _kind(known)
-        self.words = list(dict.fromkeys(map(str, known))) if self.kind == "category" else []
+        first = layout.get("categoryarray", ())  # what it does not name stands behind, in the order of appearance
+        self.words = list(dict.fromkeys(map(str, [*first, *known]))) if self.kind == "category" else []
         self._places = {word: float(at) for at, word in enumerate(self.words)}
 
     def positions(self, values: Sequence[Any]) -> list[float]:

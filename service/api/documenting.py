@@ -18,7 +18,7 @@ from service.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from service.wire.sweeps import ErrorView
+from service.wire.problems import ErrorView
 
 _ALWAYS: tuple[type[ServiceError], ...] = (
     MalformedRequest,

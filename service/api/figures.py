@@ -42,7 +42,9 @@ def _answers(example: str) -> dict[int | str, dict[str, Any]]:
 @router.get("/v1/figures", operation_id="list_figures", summary="The kinds of figures", responses=errors())
 def kinds() -> FigureKinds:
     """In the order in which the page shows them."""
-    return FigureKinds(of_sweeps=tuple(SWEEP_FIGURES), of_trials=tuple(TRIAL_FIGURES))
+    return FigureKinds(
+        of_sweeps=tuple(SWEEP_FIGURES), of_trials=tuple(TRIAL_FIGURES), of_several=tuple(SEVERAL_FIGURES)
+    )
 
 
 @router.get(

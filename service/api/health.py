@@ -12,7 +12,7 @@ from service.api.documenting import errors
 from service.database.migrate import check_schema
 from service.errors import Problem, SchemaMismatch, Unavailable
 from service.operations.reading import count_everything
-from service.wire.sweeps import CheckView, LiveView
+from service.wire.health import CheckView, LiveView
 
 router = APIRouter(route_class=StrictRoute, tags=["service"])
 

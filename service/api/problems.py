@@ -24,7 +24,7 @@ from service.errors import (
     ServiceError,
     Unavailable,
 )
-from service.wire.sweeps import ErrorEntry, ErrorView
+from service.wire.problems import ErrorEntry, ErrorView
 
 logger = logging.getLogger("gradsweep.api")
 

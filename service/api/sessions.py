@@ -14,7 +14,7 @@ from service.api.cookies import COOKIE, LIFETIME_SECONDS, is_signed, sign
 from service.api.documenting import WITH_BODY, errors
 from service.errors import Unauthorized
 from service.wire.base import Request
-from service.wire.sweeps import SessionView
+from service.wire.health import SessionView
 
 router = APIRouter(route_class=StrictRoute, tags=["service"])
 

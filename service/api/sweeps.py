@@ -27,7 +27,8 @@ from service.operations.reading import ListQuery, list_sweeps, list_trials, read
 from service.operations.reading import read_sweep_file as read_file
 from service.operations.submitting import plan_sweep, submit_sweep
 from service.wire.effects import EffectsView
-from service.wire.sweeps import BestTrials, PlanView, SweepList, SweepView, TrialList
+from service.wire.sweeps import PlanView, SweepList, SweepView
+from service.wire.trials import BestTrials, TrialList
 
 router = APIRouter(route_class=StrictRoute, tags=["sweeps"])
 

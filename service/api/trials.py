@@ -13,7 +13,7 @@ from service.operations.diagnosing import read_diagnosis
 from service.operations.reading import read_attempts, read_epochs, read_gradients, read_trial
 from service.operations.rescuing import rescue_trial
 from service.wire.diagnosis import DiagnosisView
-from service.wire.sweeps import AttemptList, EpochList, GradientList, RescueRequest, TrialView
+from service.wire.trials import AttemptList, EpochList, GradientList, RescueRequest, TrialView
 
 router = APIRouter(route_class=StrictRoute, tags=["trials"])
 

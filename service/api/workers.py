@@ -6,7 +6,7 @@ from service.api.bodies import StrictRoute
 from service.api.context import ContextDep
 from service.api.documenting import errors
 from service.operations.reading import list_workers
-from service.wire.sweeps import WorkerList
+from service.wire.health import WorkerList
 
 router = APIRouter(route_class=StrictRoute, tags=["workers"])
 

@@ -21,7 +21,7 @@ export async function workersView(view, _parameters, signal) {
 function table(workers) {
   return element("section", { class: "card" }, element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Workers" }, element("table", { class: "cards" },
     element("caption", { class: "unseen" }, "Workers, the one heard of latest first"),
-    element("thead", {}, element("tr", {}, ["Worker", "Heard of", "Phase", "Slots", "Device", "Steps"].map((name) => element("th", { scope: "col" }, name)))),
+    element("thead", {}, element("tr", {}, ["Worker", "Heard of", "Phase", "Slots", "Idle slot-time", "Device", "Steps"].map((name) => element("th", { scope: "col" }, name)))),
     element("tbody", {}, workers.map(row)))));
 }
 
@@ -32,8 +32,15 @@ function row(worker) {
     element("td", {}, state, element("div", { class: "soft small" }, `${duration(since(worker.last_seen))} ago`)),
     element("td", { "data-label": "phase" }, worker.is_alive ? [word(worker.phase), element("div", { class: "soft small" }, `for ${duration(since(worker.phase_since))}`)] : "–"),
     element("td", { "data-label": "slots" }, `${number(worker.n_trials)} of ${number(worker.n_slots)}`, element("div", { class: "soft small" }, `${worker.trainer} trainer`)),
+    element("td", { "data-label": "idle slot-time" }, idleness(worker.idle_slot_seconds)),
     element("td", { "data-label": "device" }, worker.device),
     element("td", { "data-label": "steps" }, number(worker.steps_done), worker.failures_in_a_row ? element("div", { class: "soft small" }, `${worker.failures_in_a_row} failures in a row`) : null));
+}
+
+/** For how long slots stood idle since the process began, and why; the longest first. */
+function idleness(slotSeconds) {
+  const causes = Object.entries(slotSeconds).sort(([, a], [, b]) => b - a);
+  return causes.length ? causes.map(([cause, seconds]) => element("div", { class: "small" }, `${word(cause)} ${duration(seconds)}`)) : "–";
 }
 
 function nothing() {

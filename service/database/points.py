@@ -15,7 +15,7 @@ from service.domain.sweep import Sweep
 
 _DRAWN: tuple[Any, ...] = (
     *(trials.c[name] for name in ("id", "number", "state", "objective", "verdict")),
-    *(trials.c[name] for name in ("created_at_ms", "started_at_ms", "ended_at_ms", *STORED_METRICS)),
+    *(trials.c[name] for name in ("started_at_ms", "ended_at_ms", *STORED_METRICS)),
     *(trials.c[name] for name in parameter_names()),
 )
 
@@ -34,7 +34,6 @@ def trial_points(connection: Connection, sweep: Sweep) -> list[TrialPoint]:
             parameters_from_row(row),
             {name: getattr(row, name) for name in STORED_METRICS},
             bool(row.is_feasible),
-            row.created_at_ms,
             row.started_at_ms,
             row.ended_at_ms,
         )

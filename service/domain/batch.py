@@ -40,14 +40,14 @@ def choose_batch(
     larger than its own limit or that of a member.
 
     A group is taken whole. If there is no room for all of it, it waits for more as long as the lease holds trials of
-    its own sweep alone, which will end; else, or where the bank is too small, the trials come as there is room.
+    its own sweep alone, which will end; else, or where the whole bank is smaller, the trials come as there is room.
 
     Args:
         candidates: Oldest first.
         n_running: Running trials of each sweep; the claim's own are added as they are chosen.
         held_limits: `batch_limit` of each trial that the lease holds already.
         held_sweeps: The sweeps of those trials.
-        max_trials: At most so many are chosen.
+        max_trials: At most so many are chosen: with those that are held, as many as the bank holds.
 
     Returns:
         Ids of trials, in the order in which they were chosen.
@@ -55,12 +55,12 @@ def choose_batch(
     queues = _queues(candidates)
     load = {sweep_id: n_running.get(sweep_id, 0) for sweep_id in queues}
     limit, size, chosen = smallest_limit(held_limits), len(held_limits), list[str]()
-    served = set(held_sweeps)
+    served, n_slots = set(held_sweeps), len(held_limits) + max_trials
     while queues and len(chosen) < max_trials and size < limit:
         sweep_id = min(queues, key=load.__getitem__)
         unit = queues[sweep_id].pop()
         room = min(max_trials - len(chosen), limit - size)
-        waits = len(unit) > room and served == {sweep_id}
+        waits = room < len(unit) <= n_slots and served == {sweep_id}
         if waits or not queues[sweep_id]:
             del queues[sweep_id]
         for candidate in unit[: 0 if waits else room]:

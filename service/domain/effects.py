@@ -203,7 +203,7 @@ def _pairs(
         members = zip(rest, outcomes, values, strict=True)
         pairs = [(one, base[key]) for key, one, its in members if its == value and key in base]
         if pairs:
-            found.append(measured.paired(word(value), word(reference), pairs))
+            found.append(measured.paired(word(value, digits=12), word(reference, digits=12), pairs))
     return tuple(found)
 
 

@@ -53,7 +53,7 @@ class Constraint:
     bound: float
 
     def __str__(self) -> str:
-        return f"{self.metric} {self.operator} {self.bound:g}"
+        return f"{self.metric} {self.operator} {_exactly(self.bound)}"
 
     def violation(self, value: float | None) -> float:
         """How far a value is beyond the bound; zero or less if it keeps it."""
@@ -65,9 +65,9 @@ class Constraint:
     def complaint(self, value: float | None) -> str:
         """Why a value does not keep the bound."""
         if value is None or not math.isfinite(value):
-            return f"its {self.metric} is not known, and must be {self.operator} {self.bound:g}"
+            return f"its {self.metric} is not known, and must be {self.operator} {_exactly(self.bound)}"
         side = "below" if self.operator == ">=" else "above"
-        return f"its {self.metric} of {value:.4g} is {side} {self.bound:g}"
+        return f"its {self.metric} of {value:.4g} is {side} {_exactly(self.bound)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,5 +112,10 @@ def plain_constraints(constraints: Sequence[Constraint]) -> dict[str, str | list
     """Bounds as they stand in a sweep file."""
     plain: dict[str, list[str]] = {}
     for each in constraints:
-        plain.setdefault(each.metric, []).append(f"{each.operator} {each.bound:g}")
+        plain.setdefault(each.metric, []).append(f"{each.operator} {_exactly(each.bound)}")
     return {metric: bounds[0] if len(bounds) == 1 else bounds for metric, bounds in plain.items()}
+
+
+def _exactly(bound: float) -> str:
+    """A bound with all its digits, as short as they allow: what is read again is the same number."""
+    return str(int(bound)) if bound.is_integer() and abs(bound) < 1e15 else repr(bound)

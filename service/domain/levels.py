@@ -66,7 +66,7 @@ def levels_of(values: Sequence[Any], *, is_log: bool) -> list[tuple[Level, list[
         members: dict[Any, list[int]] = {value: [] for value in distinct}
         for index, value in enumerate(values):
             members[value].append(index)
-        return [(Level(word(value)), at) for value, at in members.items()]
+        return [(Level(word(value, digits=12)), at) for value, at in members.items()]
     edges = _log_edges(distinct[0], distinct[-1]) if is_log and distinct[0] > 0 else _edges(distinct[0], distinct[-1])
     ranges: list[list[int]] = [[] for _ in edges[1:]]
     for index, value in enumerate(values):
@@ -76,11 +76,11 @@ def levels_of(values: Sequence[Any], *, is_log: bool) -> list[tuple[Level, list[
     return [(Level(f"{low:.4g} to {high:.4g}", low, high), members) for low, high, members in bounds if members]
 
 
-def word(value: Any) -> str:
-    """A value as people read it."""
+def word(value: Any, *, digits: int = 4) -> str:
+    """A value as people read it; two numbers that differ within so many digits have different words."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:

@@ -9,6 +9,7 @@ from service.domain.ablation import Ablation
 from service.domain.distributions import Constant, Distribution
 from service.domain.states import Method
 from service.domain.sweep_document import SweepDocument, read_sweep_document
+from service.domain.sweep_keys import population_size
 
 LEAST_TRIALS_PER_PROGRAM = 8
 LEAST_GENERATIONS = 8
@@ -79,7 +80,10 @@ def make_plan(document: Mapping[str, Any]) -> SweepPlan:
     n_programs = _n_programs(read.distributions) if read.ablation is None else _n_shapes(read.ablation)
     per_program = None if n_trials is None else round(n_trials / n_programs, 2)
     learns = read.method in (Method.TPE, Method.NSGA2)
-    generations = round(n_trials / read.max_parallel, 2) if learns and n_trials is not None else None
+    step = read.max_parallel
+    if read.method is Method.NSGA2:  # it learns from whole generations only
+        step = max(step, population_size(read.run_cap))
+    generations = round(n_trials / step, 2) if learns and n_trials is not None else None
     return SweepPlan(
         document=read,
         n_programs=n_programs,

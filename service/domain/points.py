@@ -19,7 +19,6 @@ class TrialPoint:
     parameters: Parameters
     measured: Mapping[str, float | None] = field(default_factory=dict)
     is_feasible: bool = True
-    created_at_ms: int = 0
     started_at_ms: int | None = None
     ended_at_ms: int | None = None
 

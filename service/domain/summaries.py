@@ -22,7 +22,8 @@ LEVEL = 0.95
 class Summary:
     """A sample of `n` values. `low` and `high` bound the median with probability `coverage`; None of a single value.
 
-    Values may be infinite (a loss that blew up), and so may the three numbers.
+    Values may be infinite (a loss that blew up), and so may the three numbers. Between as many that are infinitely
+    better as infinitely worse the median is 0.
     """
 
     n: int
@@ -40,7 +41,12 @@ def summarize(values: Sequence[float]) -> Summary | None:
     if len(ordered) == 1:
         return Summary(1, ordered[0], None, None, None)
     rank, coverage = interval_rank(len(ordered))
-    return Summary(len(ordered), statistics.median(ordered), ordered[rank - 1], ordered[-rank], coverage)
+    return Summary(len(ordered), _median(ordered), ordered[rank - 1], ordered[-rank], coverage)
+
+
+def _median(ordered: Sequence[float]) -> float:
+    low, high = statistics.median_low(ordered), statistics.median_high(ordered)
+    return 0.0 if low == -high else statistics.median(ordered)
 
 
 @lru_cache(maxsize=4096)

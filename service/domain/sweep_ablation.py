@@ -64,7 +64,9 @@ def read_ablation(
         return None
     base = {name: each.value_at(0.0) for name, each in distributions.items()}
     remedies = _read_remedies(document.get("remedies"), base, findings)
-    ablation = Ablation(base, _without_idle(Ablation(base, remedies, n_seeds), findings), n_seeds)
+    are_own = isinstance(document.get("remedies"), Mapping)
+    kept = _without_idle(Ablation(base, remedies, n_seeds), findings, are_own=are_own)
+    ablation = Ablation(base, kept, n_seeds)
     if not ablation.remedies and not findings.wrong:
         findings.refuse("/remedies", "no remedy changes anything, so there is nothing to compare; add one")
     if ablation.n_trials > MAX_ABLATION_TRIALS:
@@ -130,8 +132,11 @@ def _read_changes(name: str, changes: Any, base: Mapping[str, Any], findings: Fi
     return values
 
 
-def _without_idle(ablation: Ablation, findings: Findings) -> dict[str, Mapping[str, Any]]:
-    """The remedies that change something; two that come to the same are an error."""
+def _without_idle(ablation: Ablation, findings: Findings, *, are_own: bool) -> dict[str, Mapping[str, Any]]:
+    """The remedies that change something; two of the user's own that come to the same are an error.
+
+    Of the customary ones two may: Adam, and the learning rate of a base that has Adam.
+    """
     if findings.wrong:
         return {}
     kept: dict[str, Mapping[str, Any]] = {}
@@ -140,6 +145,8 @@ def _without_idle(ablation: Ablation, findings: Findings) -> dict[str, Mapping[s
         same = seen.setdefault(canonical(changed(ablation.base, changes)).model_dump_json(), name)
         if same == BASE:
             findings.warn(f"/remedies/{escaped(name)} changes nothing: the base is so already; it is left out")
+        elif same != name and not are_own:
+            findings.warn(f"/remedies/{name} comes to the same as {same} from this base; it is left out")
         elif same != name:
             findings.refuse(f"/remedies/{escaped(name)}", f"comes to the same as {shown(same)}; keep one of them")
         else:

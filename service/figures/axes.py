@@ -39,7 +39,7 @@ class ParameterAxis:
     def layout(self) -> dict[str, Any]:
         """The axis as Plotly wants it."""
         if self.words is None:
-            scale = {"type": "log", "dtick": 1} if self.is_log else {"type": "linear"}
+            scale = {"type": "log", "dtick": 1, "exponentformat": "power"} if self.is_log else {"type": "linear"}
             return {"title": {"text": self.name}} | scale
         ticks = {"tickmode": "array", "tickvals": list(range(len(self.words))), "ticktext": list(self.words)}
         return {"title": {"text": self.name}, "type": "linear", "range": [-0.6, len(self.words) - 0.4], **ticks}

@@ -168,7 +168,8 @@ def rank(facts: SweepFacts) -> Figure:
     if names is None:
         return empty("Ranks", _NO_PAIR)
     x, y = (parameter_axis(shown, name) for name in names)
-    losses = sorted(loss_of(facts.metric.name, point.objective or 0.0) for point in shown)
+    measured = [point.objective for point in facts.points if point.objective is not None]
+    losses = sorted(loss_of(facts.metric.name, objective) for objective in measured)
     ranks = [bisect.bisect_left(losses, loss_of(facts.metric.name, point.objective or 0.0)) for point in shown]
     top = max(len(losses) - 1, 1)
     marker = {
@@ -205,12 +206,13 @@ def contour(facts: SweepFacts) -> Figure:
         return empty("Contour", _NO_PAIR)
     x, y = (parameter_axis(shown, name) for name in names)
     known = [at for at in range(len(shown)) if x.positions[at] is not None and y.positions[at] is not None]
+    if not known:
+        return empty("Contour", f"No trial has both {names[0]} and {names[1]}.")
     across, up = _Scale(x, known), _Scale(y, known)
     values = [shown[at].objective or 0.0 for at in known]
-    heights = [
-        [_smoothed(across.distances(a), up.distances(b), values) for a in range(len(across.cells))]
-        for b in range(len(up.cells))
-    ]
+    columns = [across.distances(cell) for cell in range(len(across.cells))]
+    rows = [up.distances(cell) for cell in range(len(up.cells))]
+    heights = [[_smoothed(column, row, values) for column in columns] for row in rows]
     is_smooth = x.words is None and y.words is None
     area: Trace = {
         "type": "contour" if is_smooth else "heatmap",
@@ -244,6 +246,8 @@ def contour(facts: SweepFacts) -> Figure:
 
 def _pair(facts: SweepFacts, points: Sequence[TrialPoint]) -> tuple[str, str] | None:
     """The two parameters that are asked for; else those that decide most, else the first that differ."""
+    if facts.x and facts.y:
+        return (facts.x, facts.y) if points and facts.x != facts.y else None
     differing = searched(points)
     if "hidden_units" in differing and "depth" in differing:
         differing.remove("hidden_units")

@@ -13,8 +13,12 @@ MAX_BARS = 400
 
 
 def timeline(facts: SweepFacts) -> Figure:
-    """Trials over time by their state, from their first start to their end; those that run end with the newest news."""
-    begun = [point for point in facts.points if point.started_at_ms is not None]
+    """Trials over time by their state, from the start of their newest attempt to their end.
+
+    Those that run end with the newest news; one that waits again has no bar.
+    """
+    started = [point for point in facts.points if point.started_at_ms is not None]
+    begun = [point for point in started if point.state is not TrialState.WAITING]
     if not begun:
         return empty("Timeline", "No trial has begun yet.")
     shown = evenly(begun, MAX_BARS)

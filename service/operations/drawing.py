@@ -6,7 +6,7 @@ from typing import TypeVar
 from service.database.cases import read_cases
 from service.database.engine import Database
 from service.database.points import curves_of, trial_points
-from service.database.trials import get_trial
+from service.database.trials import get_trials
 from service.domain.points import Curve, TrialPoint
 from service.errors import InvalidRequest, NotFound, Problem
 from service.figures.axes import parameter_names
@@ -90,7 +90,8 @@ def draw_trials(
 
     Raises:
         NotFound: No such trial, or no such kind; the message lists all kinds.
-        InvalidRequest: `by` is no parameter, or there is more than one tells apart.
+        InvalidRequest: `by` is no parameter, or there are more than MAX_TRIALS trials or more groups than one can tell
+            apart.
     """
     draw = _kind(SEVERAL_FIGURES, kind, "several trials")
     _check_parameters(by=by)
@@ -103,12 +104,11 @@ def draw_trials(
 
 def _read_trials(database: Database, trial_ids: Sequence[str], epoch: int | None) -> list[NamedTrial]:
     with database.read() as connection:
-        found = []
+        known = {trial.id: trial for trial in get_trials(connection, trial_ids)}
         for trial_id in trial_ids:
-            trial = get_trial(connection, trial_id)
-            if trial is None:
+            if trial_id not in known:
                 raise NotFound(f"There is no trial with the id '{trial_id}'; GET /v1/sweeps/SWEEP/trials lists all.")
-            found.append(trial)
+        found = [known[trial_id] for trial_id in trial_ids]
         cases = read_cases(connection, [(trial.id, trial.attempt) for trial in found])
     return [
         NamedTrial(

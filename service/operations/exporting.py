@@ -16,7 +16,7 @@ from service.operations.reading import ListQuery, list_trials, resolve_sweep
 from service.operations.viewing import epoch_view, layer_view
 from service.wire.base import Answer
 from service.wire.parameters import Parameters
-from service.wire.sweeps import EpochView, FailureView, LayerView, TrialView
+from service.wire.trials import EpochView, FailureView, LayerView, TrialView
 
 ExportTable = Literal["trials", "epochs", "layers"]
 ExportFormat = Literal["csv", "jsonl"]

@@ -40,18 +40,9 @@ from service.operations.viewing import (
     trial_view,
     worker_view,
 )
-from service.wire.sweeps import (
-    AttemptList,
-    BestTrials,
-    EpochList,
-    GradientList,
-    SweepList,
-    SweepSummary,
-    SweepView,
-    TrialList,
-    TrialView,
-    WorkerList,
-)
+from service.wire.health import WorkerList
+from service.wire.sweeps import SweepList, SweepSummary, SweepView
+from service.wire.trials import AttemptList, BestTrials, EpochList, GradientList, TrialList, TrialView
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,8 @@ def _rescore_sweep(database: Database, sweep_id: str, name: str, batch: int) -> 
         n_trials += len(found)
         changed = []
         for number, fence, old in found:
+            if fence not in cases:  # deleted meanwhile, with its sweep
+                continue
             fresh = appraise(cases[fence])
             if any(fresh[column] != old[column] for column in JUDGED):
                 changed.append((number, fence, fresh))

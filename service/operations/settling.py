@@ -31,7 +31,7 @@ MIN_ENDED_FOR_FAILURE_LIMIT = 8
 def settle_sweep(connection: Connection, sweep: Sweep, now_ms: int, *, has_failed: bool = False) -> Sweep:
     """Draw the conclusions from the trials of a locked sweep as they are now, and append the sweep's events.
 
-    Call it at the end of every transaction that changed a trial's state.
+    Call it at the end of every transaction in which a trial ended or went back.
 
     Args:
         connection: In the transaction.
@@ -146,9 +146,11 @@ def _end(connection: Connection, sweep: Sweep, now_ms: int, state: SweepState, r
     values: dict[str, Any] = {"state": state, "state_reason": reason, "ended_at_ms": now_ms}
     before = sweep.definition.get("reopened")
     if before is not None:
-        values["definition"] = {name: value for name, value in sweep.definition.items() if name != "reopened"}
+        gone = ("reopened", "cancelled")  # who cancels it ends the rescue; the sweep had completed and stays so
+        values["definition"] = {name: value for name, value in sweep.definition.items() if name not in gone}
         values["run_cap"] = None if before["run_cap"] is None else max(before["run_cap"], sweep.n_trials)
-        if state is SweepState.COMPLETED and before["state_reason"] is not None:
+        values["state"], kind = SweepState.COMPLETED, "sweep_completed"
+        if before["state_reason"] is not None:
             values["state_reason"] = SweepReason(before["state_reason"])
     return _change(connection, sweep, now_ms, kind, **values)
 

@@ -15,24 +15,18 @@ from service.domain.stability.rescue import Rescue, RescueSide
 from service.domain.states import TrialState, Verdict, WaitingFor
 from service.domain.sweep import Sweep
 from service.domain.trial import Trial
+from service.wire.health import WorkerView
 from service.wire.sweeps import (
-    AttemptView,
     BestView,
-    EpochView,
     EventView,
-    FailureView,
-    InfeasibleTrial,
-    LayerView,
     MetricView,
     Progress,
-    RescueView,
     SweepSummary,
     SweepView,
     TrialCounts,
-    TrialView,
     VerdictCounts,
-    WorkerView,
 )
+from service.wire.trials import AttemptView, EpochView, FailureView, InfeasibleTrial, LayerView, RescueView, TrialView
 
 _NOTHING = Surroundings(None, {})
 

@@ -7,6 +7,7 @@ from service.domain.fronts import fronts
 from service.domain.goals import Goals, Metric
 from service.domain.metrics import STORED_METRICS, TEST_METRICS, loss_of
 from service.domain.plain_data import did_you_mean
+from service.domain.points import MetricPoint
 from service.domain.states import MetricAt
 from service.domain.sweep import Sweep
 from service.domain.trial import TrialFact
@@ -36,13 +37,8 @@ def read_pareto(database: Database, ref: str, metrics: str | None) -> ParetoView
     goals = _traded(sweep, metrics)
     with database.read() as connection:
         points = metric_points(connection, sweep.id)
-    compared = [
-        (point, [loss_of(metric.name, value) for metric, value in zip(goals.metrics, values, strict=True)])
-        for point in points
-        if sweep.goals.is_feasible(point.value)
-        and None not in (known := [point.value(sweep.goals.column_of(metric.name)) for metric in goals.metrics])
-        and (values := [value for value in known if value is not None])
-    ]
+    feasible = [point for point in points if sweep.goals.is_feasible(point.value)]
+    compared = [(point, losses) for point in feasible if (losses := _losses(sweep.goals, goals, point))]
     (front, *_) = fronts([losses for _, losses in compared], enough=1) or [[]]
     shown = [front[at * len(front) // MAX_FRONT] for at in range(MAX_FRONT)] if len(front) > MAX_FRONT else front
     with database.read() as connection:
@@ -64,7 +60,7 @@ def read_pareto(database: Database, ref: str, metrics: str | None) -> ParetoView
         n_front=len(front),
         n_compared=len(compared),
         n_completed=len(points),
-        reason=None if front else _why_empty(goals, len(points)),
+        reason=None if front else _why_empty(goals, len(points), len(feasible)),
     )
 
 
@@ -135,9 +131,18 @@ def _traded(sweep: Sweep, text: str | None) -> Goals:
     return Goals(tuple(metrics), goals.constraints)
 
 
-def _why_empty(goals: Goals, n_completed: int) -> str:
+def _losses(own: Goals, traded: Goals, point: MetricPoint) -> list[float]:
+    """A number per traded metric, the less the better; none if the trial lacks one."""
+    values = [point.value(own.column_of(metric.name)) for metric in traded.metrics]
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return []
+    return [loss_of(metric.name, value) for metric, value in zip(traded.metrics, known, strict=True)]
+
+
+def _why_empty(goals: Goals, n_completed: int, n_feasible: int) -> str:
     if not n_completed:
         return "no trial has completed yet"
-    if goals.constraints:
+    if not n_feasible:
         return f"none of {n_completed} completed trials keeps {' and '.join(map(str, goals.constraints))}"
-    return f"none of {n_completed} completed trials has all of {', '.join(metric.name for metric in goals.metrics)}"
+    return f"none of {n_feasible} completed trials has all of {', '.join(metric.name for metric in goals.metrics)}"

@@ -55,19 +55,20 @@ class ImportanceMemory:
     """Importances that were weighed, until their sweep changes; the least used are forgotten."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, int, str], Importances] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str], tuple[int, Importances]] = OrderedDict()
         self._lock = Lock()
 
     def of(self, sweep: Sweep, target: str, facts: Callable[[], Sequence[TrialFact]]) -> Importances:
         """The importances for a target, weighed at most once per revision of the sweep; `facts` reads its trials."""
-        key = (sweep.id, sweep.revision, target)
+        key = (sweep.id, target)
         with self._lock:
-            if key in self._known:
+            if key in self._known and self._known[key][0] == sweep.revision:
                 self._known.move_to_end(key)
-                return self._known[key]
+                return self._known[key][1]
         weighed = weigh(Space.from_definition(sweep.definition["space"]), target, facts())
         with self._lock:
-            self._known[key] = weighed
+            self._known[key] = (sweep.revision, weighed)
+            self._known.move_to_end(key)
             while len(self._known) > _MAX_KEPT:
                 self._known.popitem(last=False)
         return weighed
@@ -79,10 +80,12 @@ def weigh(space: Space, target: str, facts: Sequence[TrialFact]) -> Importances:
     Args:
         space: What is searched.
         target: A stored metric.
-        facts: The trials. Left out are those that did not end, that failed, or that have no such metric and did not
-            diverge.
+        facts: The trials. Left out are those that did not end, that failed, that have no such metric and did not
+            diverge, and rescues with what the space does not hold.
     """
-    losses = [(fact, loss) for fact in facts if fact.state in _WEIGHED and (loss := _loss(fact, target)) is not None]
+    dimensions = Dimensions(space)
+    inside = [fact for fact in facts if not fact.is_rescue or dimensions.hold(fact.parameters)]
+    losses = [(fact, loss) for fact in inside if fact.state in _WEIGHED and (loss := _loss(fact, target)) is not None]
     n_trials = len(losses)
     if not space.names:
         return _nothing(n_trials, "nothing is searched: every parameter is fixed")
@@ -92,7 +95,6 @@ def weigh(space: Space, target: str, facts: Sequence[TrialFact]) -> Importances:
     good = _good([loss for _, loss in used])
     if not any(good):
         return _nothing(n_trials, f"all trials are equal in {target}: no parameter makes a difference")
-    dimensions = Dimensions(space)
     rows: list[_Weighed] = []
     for (fact, _), is_good in zip(used, good, strict=True):
         params = dimensions.params(fact.parameters)

@@ -73,8 +73,8 @@ class DrawnSearch:
         """Take note of rescues, and of the revision; other facts change nothing."""
         with self._lock:
             rescues = {fact.number: config_hash(fact.parameters) for fact in facts if fact.is_rescue}
-            if not rescues.keys() <= self._rescues.keys():
-                self._places.clear()
+            if new := rescues.keys() - self._rescues.keys():
+                self._places = {number: place for number, place in self._places.items() if number <= min(new)}
             self._rescues |= rescues
             self.revision = max(self.revision, revision)
 
@@ -92,9 +92,10 @@ class DrawnSearch:
         if not self._places:
             self._places[first] = first  # where the draw stands that the first rescue displaced
         at = max(self._places)
+        taken = {fingerprint for rescue, fingerprint in self._rescues.items() if rescue < at}
         while at < number:
+            taken |= {self._rescues[at]} if at in self._rescues else set()
             at += 1
-            taken = {fingerprint for rescue, fingerprint in self._rescues.items() if rescue < at}
             place = self._places[at - 1] + (at - 1 not in self._rescues)
             while (drawn := self._draws.trial(place)) is not None and config_hash(drawn) in taken:
                 place += 1

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from service.wire.base import Answer
-from service.wire.sweeps import SpelledNumbers, StabilityLimitName, VerdictName
+from service.wire.trials import SpelledNumbers, StabilityLimitName, VerdictName
 
 
 class EvidenceView(Answer):

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from service.wire.base import Answer
-from service.wire.sweeps import MetricView, SpelledNumbers, VerdictCounts
+from service.wire.sweeps import MetricView, VerdictCounts
+from service.wire.trials import SpelledNumbers
 
 
 class SummaryView(Answer):

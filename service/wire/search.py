@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from service.wire.base import Answer
-from service.wire.sweeps import MetricView, TrialView
+from service.wire.sweeps import MetricView
+from service.wire.trials import TrialView
 
 
 class FrontTrial(Answer):

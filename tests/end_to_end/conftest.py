@@ -20,7 +20,7 @@ import pytest
 
 from gradsweep import ApiError, Client, Unreachable
 from gradsweep.cli.household import command, free_port
-from service.wire.sweeps import TrialView
+from service.wire.trials import TrialView
 
 ASK_AGAIN_SECONDS = 0.3
 DEADLINE_SECONDS = 180.0

@@ -29,7 +29,7 @@ class Rescue:
     @property
     def has_worked(self) -> bool | None:
         """Whether the remedied trial was called stable and does better; None as long as it cannot be told."""
-        if not self.after.state.is_final or self.after.verdict is None:
+        if self.after.state not in (TrialState.COMPLETED, TrialState.PRUNED) or self.after.verdict is None:
             return None
         return self.after.verdict is Verdict.STABLE and self._is_better
 
@@ -56,6 +56,8 @@ class Rescue:
         else:
             head = "The rescue did not work"
         change = f"{self.metric.name} {_number(self.before.objective)} → {_number(after.objective)}"
+        if after.state is not TrialState.COMPLETED:
+            change += f" ({after.state} at that)"
         return (
             f"{head}: trial {self.before.number} → {after.number}, {_word(self.before.verdict)} → "
             f"{_word(after.verdict)}, {change}."

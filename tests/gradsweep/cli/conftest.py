@@ -15,7 +15,9 @@ import uvicorn
 from gradsweep import Client
 from service.app import create_app
 from service.settings import ServiceSettings
-from service.wire.sweeps import SweepView, TrialView, WorkerView
+from service.wire.health import WorkerView
+from service.wire.sweeps import SweepView
+from service.wire.trials import TrialView
 
 START_SECONDS = 30.0
 MOMENT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)

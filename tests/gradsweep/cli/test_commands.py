@@ -14,8 +14,11 @@ import pytest
 
 from gradsweep import Client
 from gradsweep.cli import main
+from gradsweep.cli.exits import CommandError
 from gradsweep.cli.naming import active_sweeps
+from gradsweep.cli.rescuing import wait_for_end
 from service.wire.sweeps import SweepView
+from service.wire.trials import TrialView
 
 SWEEP_FILE = """
 name: first
@@ -253,6 +256,15 @@ def test_export_writes_tables(gradsweep: Run, sweep: SweepView, url: str, tmp_pa
     assert [json.loads(line)["number"] for line in chosen.splitlines()] == [1]
 
 
+def test_an_export_without_rows_is_an_empty_file_and_not_the_one_before(
+    gradsweep: Run, sweep: SweepView, tmp_path: Path
+) -> None:
+    path = tmp_path / "failed.jsonl"
+    path.write_text("of yesterday")
+    gradsweep("export", "first", "--format", "jsonl", "--filter", "state = failed", "-o", str(path))
+    assert path.read_text() == ""
+
+
 def test_a_refused_export_leaves_no_file(
     gradsweep: Run, sweep: SweepView, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -326,6 +338,14 @@ def test_doctor_finds_the_service(gradsweep: Run, monkeypatch: pytest.MonkeyPatc
     findings = {finding["check"]: finding for finding in json.loads(gradsweep("doctor", "--json"))}
     assert findings["service"]["status"] == "OK"
     assert set(findings) >= {"Python", "SQLite", "TensorFlow", "devices", "data folder", "disk", "data sets", "port"}
+
+
+def test_watching_a_rescue_in_a_paused_sweep_says_how_to_go_on(
+    sweep: SweepView, client: Client, make_trial: Callable[..., TrialView]
+) -> None:
+    client.pause(sweep.id)
+    with pytest.raises(CommandError, match=f"gradsweep resume {sweep.name}"):
+        wait_for_end(client, make_trial(sweep_id=sweep.id, state="waiting"))
 
 
 def test_rescue_enqueues_the_remedied_trial_and_watch_tells_whether_it_worked(

@@ -7,7 +7,7 @@ import pytest
 from gradsweep.cli.connection import connect, in_one_line, read_token
 from gradsweep.cli.exits import CommandError, ExitCode
 from gradsweep.client import ApiError, Unreachable
-from service.wire.sweeps import ErrorEntry
+from service.wire.problems import ErrorEntry
 
 PLACE = ErrorEntry(pointer="/run_cap", message="must be at least 1")
 

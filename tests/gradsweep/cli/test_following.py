@@ -9,7 +9,9 @@ import pytest
 from gradsweep.cli.exits import ExitCode
 from gradsweep.cli.following import Follower, Picture, follow_all, outcome
 from gradsweep.client import ApiError, Unreachable
-from service.wire.sweeps import SweepView, TrialView, WorkerView
+from service.wire.health import WorkerView
+from service.wire.sweeps import SweepView
+from service.wire.trials import TrialView
 
 
 @dataclass

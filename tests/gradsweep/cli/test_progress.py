@@ -21,7 +21,9 @@ from gradsweep.cli.progress import (
     sparkline,
     state_words,
 )
-from service.wire.sweeps import SweepView, TrialView, WorkerView
+from service.wire.health import WorkerView
+from service.wire.sweeps import SweepView
+from service.wire.trials import TrialView
 
 
 def plain_console() -> Console:

@@ -135,6 +135,13 @@ def test_an_empty_front_says_why(client, trained, trials, reason):
     assert (found["front"], found["reason"]) == ([], reason)
 
 
+def test_trials_that_keep_the_bounds_and_lack_a_metric_are_not_said_to_break_them(client, submit, add_trials):
+    sweep = submit(constraints={"val_accuracy": ">= 0.5"})
+    add_trials(sweep, done(0.9, None))
+    found = client.get(f"/v1/sweeps/{sweep}/pareto").json()
+    assert found["reason"] == "none of 1 completed trials has all of val_accuracy, stability"
+
+
 def test_a_front_of_thousands_is_sampled(client, submit, add_trials):
     sweep = submit(**TWO, run_cap=500)
     add_trials(sweep, *(done(number / 500, 1 - number / 500) for number in range(300)))

@@ -34,6 +34,13 @@ def test_logging_in_opens_everything_and_logging_out_closes_it(make_browser):
     assert browser.get("/v1/sweeps").status_code == 401
 
 
+@pytest.mark.parametrize("other", ['a={"x":1}', "foo", "a=b c", "a[b=1", "ü=1"])
+def test_cookies_of_other_services_on_the_machine_are_passed_over(other):
+    header = f"{other}; {COOKIE}={sign(TOKEN.encode(), 100)}; more=1"
+    assert is_signed(TOKEN.encode(), header, now=99.0)
+    assert not is_signed(TOKEN.encode(), header, now=100.0)
+
+
 @pytest.mark.parametrize("token", [TOKEN[:-1], TOKEN + "x", "ä" * 20, "🎲", "x" * 1000])
 def test_a_wrong_token_sets_no_cookie(make_browser, token):
     answer = make_browser().post("/v1/session", json={"token": token})

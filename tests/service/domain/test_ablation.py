@@ -56,6 +56,14 @@ def test_the_customary_learning_rate_is_that_of_the_bases_optimizer(optimizer: s
     assert made.resolved["remedies"]["learning_rate"] == {"learning_rate": rate}
 
 
+def test_a_base_with_adam_lacks_a_better_learning_rate_and_no_better_optimizer() -> None:
+    made = plan({"learning_rate": 0.01})
+    assert list(made.resolved["remedies"]) == ["learning_rate", "normalization", "dropout", "residual"]
+    named = plan({"learning_rate": 0.01}, remedies=["learning_rate", "optimizer"])
+    assert list(named.resolved["remedies"]) == ["learning_rate"]
+    assert any("/remedies/optimizer comes to the same as learning_rate" in warning for warning in named.warnings)
+
+
 def test_a_remedy_that_the_base_has_is_left_out_with_a_note() -> None:
     made = plan({"optimizer": "adam", "normalization": "batch", "dropout": 0.2})
     assert list(made.resolved["remedies"]) == ["residual"]

@@ -63,6 +63,7 @@ def matched(text: str) -> list[Candidate]:
         ("a1 a1 a1 a2 a2 a2", "", 2, "a10 a11"),
         ("a1 a1 a1", "a", 2, ""),
         ("a1 a1 a1", "a", 3, "a10 a11 a12"),
+        ("a1 a1 a1 a1 a1 a1", "a", 3, "a10 a11 a12"),
         ("a1 a1 a1", "b", 2, "a10 a11"),
         ("a1 a1 a1", "ab", 2, "a10 a11"),
         ("a1 a1 a1 b b", "a", 2, "b3 b4"),

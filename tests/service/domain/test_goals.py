@@ -56,6 +56,12 @@ def test_a_bound_on_the_metric_itself_is_on_the_objective():
     }
 
 
+@pytest.mark.parametrize("bound", [1234567.0, 0.9999999, -1e-9, 1e300, 0.5, 60.0])
+def test_a_bound_that_is_written_and_read_is_the_same_number(bound):
+    written = plain_constraints([Constraint("wall_seconds", "<=", bound)])["wall_seconds"]
+    assert float(str(written).removeprefix("<= ")) == bound
+
+
 def test_bounds_are_written_as_they_were_read():
     both = (Constraint("depth_slope", "<=", 0.3), Constraint("depth_slope", ">=", -0.3), STABLE)
     assert plain_constraints(both) == {"depth_slope": ["<= 0.3", ">= -0.3"], "stability": ">= 0.5"}

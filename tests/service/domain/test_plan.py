@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from service.domain.plan import SweepPlan, make_plan
+from service.domain.sweep_keys import population_size
 
 
 def plan(**keys: Any) -> SweepPlan:
@@ -52,6 +53,11 @@ def test_shapes_searched_too_finely_are_warned_of() -> None:
 def test_too_few_generations_are_warned_of_if_the_user_chose_them(keys: dict[str, Any], n_warnings: int) -> None:
     assert sum("generations" in warning for warning in plan(**keys).warnings) == n_warnings
     assert not any("generations" in warning for warning in plan(method="random", **keys).warnings)
+
+
+def test_evolution_learns_from_whole_generations_however_few_run_at_once() -> None:
+    one_by_one = plan(method="nsga2", run_cap=100, max_parallel=1)
+    assert one_by_one.generations == 100 / population_size(100) < 20
 
 
 def test_a_grid_knows_its_trials() -> None:

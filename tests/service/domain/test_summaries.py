@@ -58,3 +58,9 @@ def test_values_may_be_infinite() -> None:
     found = summarize([math.inf, math.inf, 0.2])
     assert found is not None
     assert (found.median, found.low, found.high) == (math.inf, 0.2, math.inf)
+
+
+def test_between_as_many_far_better_as_far_worse_the_median_is_zero() -> None:
+    found = summarize([math.inf, -math.inf])
+    assert found is not None
+    assert (found.median, found.low, found.high) == (0.0, -math.inf, math.inf)

@@ -142,3 +142,13 @@ def test_what_breaks_a_bound_is_nowhere_the_best(point, sweep_facts, kind, name)
     points = [point(0, 0.99, is_feasible=False), point(1, 0.9), point(2, 0.8)]
     trace = by_name(SWEEP_FIGURES[kind](sweep_facts(points)))[name]
     assert {each[1] for each in trace["customdata"]} == {1}
+
+
+def test_two_parameters_that_no_trial_has_together_have_no_contour(point, sweep_facts):
+    points = [
+        point(0, parameters={"optimizer": "sgd", "momentum": 0.9}),
+        point(1, parameters={"optimizer": "adam", "clip_norm": 1.0}),
+    ]
+    drawn = SWEEP_FIGURES["contour"](sweep_facts(points, x="momentum", y="clip_norm"))
+    assert drawn["data"] == []
+    assert "No trial has both momentum and clip_norm" in drawn["layout"]["annotations"][0]["text"]

@@ -163,6 +163,15 @@ def test_a_rescue_that_is_cancelled_completes_the_sweep_again(database, submit, 
     assert record.sweep(sweep) == ("completed", "run_cap")
 
 
+def test_a_reopened_sweep_that_is_cancelled_is_completed_as_before(database, submit, diverge, record) -> None:
+    sweep = submit(run_cap=1)
+    sick = diverge()
+    rescue_trial(database, sick)
+    cancel_sweep(database, sweep.id)
+    assert record.sweep(sweep) == ("completed", "run_cap")
+    rescue_trial(database, sick, remedies=[1])  # and again
+
+
 def test_a_reopened_sweep_that_is_stopped_is_as_before(database, submit, diverge, record) -> None:
     sweep = submit(run_cap=1)
     rescue_trial(database, diverge())

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from service.domain.parameters import canonical
 from service.domain.space import Space
 from service.domain.sweep import Sweep
 from service.domain.trial import TrialFact
@@ -74,6 +75,14 @@ def test_diverged_trials_count_as_the_worst(space, facts):
         for each in facts(200)
     ]
     assert next(iter(weigh(space, "val_accuracy", fates).shares)) == "learning_rate"
+
+
+@pytest.mark.parametrize("changes", [{"optimizer": "rmsprop"}, {"learning_rate": 1e-7}, {"input_dropout": 0.2}])
+def test_a_rescue_beyond_the_space_is_left_out(space, facts, changes):
+    known = facts(40)
+    beyond = canonical(known[0].parameters.model_dump() | {"momentum": None} | changes)
+    rescue = replace(known[0], number=40, parameters=beyond, is_rescue=True)
+    assert weigh(space, "stability", [*known, rescue]) == weigh(space, "stability", known)
 
 
 def test_a_large_sweep_is_sampled(space, facts):

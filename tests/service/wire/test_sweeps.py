@@ -8,7 +8,8 @@ import pytest
 from service.domain import states
 from service.domain.trial import Trial
 from service.wire import sweeps
-from service.wire.sweeps import TrialCounts, TrialView
+from service.wire.sweeps import TrialCounts
+from service.wire.trials import TrialView
 
 
 @pytest.mark.parametrize(

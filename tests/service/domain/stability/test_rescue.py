@@ -26,12 +26,19 @@ def side(number, verdict, objective, state="completed"):
         (ACCURACY, ("vanishing", 0.1), (None, None, "waiting"), None, "Trial 7 is to rescue trial 3: it waits"),
         (ACCURACY, ("vanishing", 0.1), (None, None, "running"), None, "Trial 7 is to rescue trial 3: it is running"),
         (ACCURACY, ("vanishing", 0.1), (None, None, "failed"), None, "Trial 7 is to rescue trial 3: it failed before"),
+        (ACCURACY, ("dead", 0.1), ("stable", 0.5, "failed"), None, "Trial 7 is to rescue trial 3: it failed before"),
+        (ACCURACY, ("dead", 0.1), ("stable", 0.5, "cancelled"), None, "Trial 7 is to rescue trial 3: it was cancelled"),
     ],
 )
 def test_a_rescue_works_if_the_remedied_trial_is_stable_and_better(metric, before, after, has_worked, head):
     rescue = Rescue(metric, side(3, *before), side(7, *after))
     assert rescue.has_worked is has_worked
     assert rescue.sentence().startswith(head)
+
+
+def test_a_remedied_trial_that_was_pruned_says_so():
+    rescue = Rescue(ACCURACY, side(3, "exploding", 0.1), side(7, "stable", 0.14, "pruned"))
+    assert rescue.sentence().endswith("val_accuracy 0.1 → 0.14 (pruned at that).")
 
 
 def test_the_sentence_holds_verdict_and_metric_before_and_after():
