@@ -15,11 +15,11 @@ from statistics import mean, median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks._sweeps import make_sweep
 from service.domain.parameters import config_hash
 from service.domain.space import Space
-from service.domain.states import SweepState, TrialState
+from service.domain.states import TrialState
 from service.domain.sweep import Sweep
-from service.domain.sweep_document import read_sweep_document
 from service.domain.trial import TrialFact
 from service.suggestion.searches import Searches, new_search
 from service.wire.parameters import Parameters
@@ -89,7 +89,7 @@ def share_wanted(table: Mapping[str, Fate], seed: int, keys: Mapping[str, Any], 
 
 def fates(table: Mapping[str, Fate], seed: int, keys: Mapping[str, Any], n: int) -> Any:
     """What became of the trials of one search, in their order, AT_ONCE in parallel."""
-    search = new_search(make_sweep(seed, keys))
+    search = new_search(search_over(seed, keys))
     for first in range(0, n, AT_ONCE):
         suggested = list(enumerate(search.suggest(range(first, min(first + AT_ONCE, n))), first))
         found = [(number, each, table[config_hash(each)]) for number, each in suggested]
@@ -112,33 +112,10 @@ def as_fact(number: int, parameters: Parameters, fate: Fate) -> TrialFact:
     )
 
 
-def make_sweep(seed: int, keys: Mapping[str, Any]) -> Sweep:
+def search_over(seed: int, keys: Mapping[str, Any]) -> Sweep:
     """A sweep over the grid."""
-    document = read_sweep_document({"parameters": PARAMETERS, "run_cap": MAX_TRIALS, "seed": seed, **keys})
-    return Sweep(
-        id=f"swp_{seed}",
-        name=document.name,
-        state=SweepState.RUNNING,
-        state_reason=None,
-        dataset="digits",
-        dataset_sha256=None,
-        method=document.method,
-        metric=document.metric,
-        run_cap=document.run_cap,
-        max_parallel=AT_ONCE,
-        seed=seed,
-        failure_limit=document.failure_limit,
-        time_budget_ms=None,
-        active_ms=0,
-        early_termination=document.early_termination,
-        definition=document.definition(),
-        n_trials=0,
-        n_events=0,
-        revision=0,
-        created_at_ms=0,
-        started_at_ms=0,
-        ended_at_ms=None,
-    )
+    plain = {"dataset": "digits", "parameters": PARAMETERS, "run_cap": MAX_TRIALS, "max_parallel": AT_ONCE}
+    return make_sweep(plain | {"seed": seed, **keys})
 
 
 # the table
@@ -155,7 +132,7 @@ def read_table() -> dict[str, Fate]:
 
 def configurations() -> list[Parameters]:
     """Every distinct configuration of the grid."""
-    space = Space.from_definition(make_sweep(0, {}).definition["space"])
+    space = Space.from_definition(search_over(0, {}).definition["space"])
     return [space.parameters(space.distinct_point(index)) for index in range(space.n_distinct or 0)]
 
 

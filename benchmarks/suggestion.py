@@ -18,9 +18,9 @@ from typing import Any
 
 import optuna
 
-from service.domain.states import SweepState, TrialState
+from benchmarks._sweeps import make_sweep
+from service.domain.states import TrialState
 from service.domain.sweep import Sweep
-from service.domain.sweep_document import read_sweep_document
 from service.domain.trial import TrialFact
 from service.suggestion.history import N_BEST, N_RECENT
 from service.suggestion.search import DrawnSearch, ModelSearch
@@ -53,31 +53,7 @@ def run() -> dict[str, Any]:
 
 
 def _sweep(seed: int, method: str = "tpe") -> Sweep:
-    document = read_sweep_document({"parameters": PARAMETERS, "method": method, "run_cap": 100_000, "seed": seed})
-    return Sweep(
-        id=f"swp_{seed}",
-        name=document.name,
-        state=SweepState.RUNNING,
-        state_reason=None,
-        dataset=document.dataset,
-        dataset_sha256=None,
-        method=document.method,
-        metric=document.metric,
-        run_cap=document.run_cap,
-        max_parallel=document.max_parallel,
-        seed=seed,
-        failure_limit=document.failure_limit,
-        time_budget_ms=None,
-        active_ms=0,
-        early_termination=document.early_termination,
-        definition=document.definition(),
-        n_trials=0,
-        n_events=0,
-        revision=0,
-        created_at_ms=0,
-        started_at_ms=0,
-        ended_at_ms=None,
-    )
+    return make_sweep({"parameters": PARAMETERS, "method": method, "run_cap": 100_000, "seed": seed})
 
 
 # cost

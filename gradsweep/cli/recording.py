@@ -1,11 +1,10 @@
 """`record`: the first steps of a trial, layer by layer, from a replay."""
 
 import csv
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +20,7 @@ from gradsweep.cli.options import (
     Url,
     require_folder,
 )
+from gradsweep.cli.replaying import TrainerChoice, read_ended, train_again
 
 if TYPE_CHECKING:
     from worker.training.statistics import StepRecord
@@ -69,10 +69,7 @@ def record(
         int, typer.Option("--steps", min=1, max=MAX_STEPS, help="How many of the trial's first steps.")
     ] = DEFAULT_STEPS,
     every: Annotated[int, typer.Option("--every", min=1, max=MAX_STEPS, help="Only each N-th of them.")] = 1,
-    trainer: Annotated[
-        Literal["reference", "fused"] | None,
-        typer.Option("--trainer", help="By which trainer; by default the one that trained it."),
-    ] = None,
+    trainer: TrainerChoice = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
@@ -80,25 +77,17 @@ def record(
 ) -> None:
     """Train the beginning of a finished trial again and keep every step, layer by layer."""
     from gradsweep.cli.connection import connect
-    from gradsweep.cli.naming import find_trial
     from gradsweep.cli.output import print_json
-    from gradsweep.cli.replaying import local_trainer, stored_epochs, train_again
     from worker.errors import WorkerError
 
     require_folder(output)
     with connect(url, token_file) as client:
-        found = find_trial(client, trial)
-        dataset = client.sweep(found.sweep_id).dataset
-        stored, attempt = stored_epochs(client, found)
-    by = trainer or ("reference" if attempt.environment.get("trainer") == "reference" else "fused")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings would bury the result
+        ended = read_ended(client, trial, trainer)
     recorder = Recorder(every, steps)
     differences: list[Difference] = []
     try:
-        same_program, again = train_again(
-            local_trainer(by, data_dir, attempt), dataset, found, attempt, len(stored) - 1, listen=recorder.listen
-        )
-        for before, row in zip(stored, again, strict=False):
+        same_program, again = train_again(ended, data_dir, listen=recorder.listen)
+        for before, row in zip(ended.stored, again, strict=False):
             n_before = recorder.n_steps - row.steps
             differences.append(compare(before, row, steps_before=n_before, same_program=same_program))
             if recorder.is_done:
@@ -110,7 +99,13 @@ def record(
     n_steps = min(recorder.n_steps, steps)
     if as_json:
         print_json(
-            {"trial": found.id, "trainer": by, "steps": n_steps, "rows": len(recorder.rows), "file": str(output)}
+            {
+                "trial": ended.trial.id,
+                "trainer": ended.trainer,
+                "steps": n_steps,
+                "rows": len(recorder.rows),
+                "file": str(output),
+            }
             | {"same_program": same_program, "differs_from_epoch": parted}
         )
         return

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from worker.trainer import LocalTrainer
     from worker.training.steps import Listener
 
+TrainerChoice = Annotated[
+    Literal["reference", "fused"] | None,
+    typer.Option("--trainer", help="By which trainer; by default the one that trained it."),
+]
 ENDED = ("completed", "pruned", "cancelled", "failed")
 
 
@@ -27,10 +31,7 @@ def register(app: typer.Typer) -> None:
 
 def replay(
     trial: TrialReference,
-    trainer: Annotated[
-        Literal["reference", "fused"] | None,
-        typer.Option("--trainer", help="By which trainer; by default the one that trained it."),
-    ] = None,
+    trainer: TrainerChoice = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
@@ -38,24 +39,19 @@ def replay(
 ) -> None:
     """Train a finished trial again, alone, and compare every epoch with what was stored; exit 1 if it differs."""
     from gradsweep.cli.connection import connect
-    from gradsweep.cli.naming import find_trial
     from gradsweep.cli.output import print_json
     from worker.errors import WorkerError
 
     with connect(url, token_file) as client:
-        found = find_trial(client, trial)
-        dataset = client.sweep(found.sweep_id).dataset
-        stored, attempt = stored_epochs(client, found)
-    by = trainer or ("reference" if attempt.environment.get("trainer") == "reference" else "fused")
+        ended = read_ended(client, trial, trainer)
     if not as_json:
-        typer.echo(f"Training trial {found.number} again on {dataset}: {len(stored) - 1} epochs, {by}.", err=True)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings would bury the result
+        what = f"{len(ended.stored) - 1} epochs, {ended.trainer}"
+        typer.echo(f"Training trial {ended.trial.number} again on {ended.dataset}: {what}.", err=True)
     differences: list[Difference] = []
     try:
-        local = local_trainer(by, data_dir, attempt)
-        same_program, rows = train_again(local, dataset, found, attempt, len(stored) - 1)
+        same_program, rows = train_again(ended, data_dir)
         steps = 0
-        for before, again in zip(stored, rows, strict=True):
+        for before, again in zip(ended.stored, rows, strict=True):
             differences.append(compare(before, again, steps_before=steps, same_program=same_program))
             steps += again.steps
             if not as_json:
@@ -67,8 +63,8 @@ def replay(
         epochs = [{name: _finite(value) for name, value in asdict(each).items()} for each in differences]
         print_json(
             {
-                "trial": found.id,
-                "trainer": by,
+                "trial": ended.trial.id,
+                "trainer": ended.trainer,
                 "same_program": same_program,
                 "differs_from_epoch": parted,
                 "epochs": epochs,
@@ -81,12 +77,26 @@ def replay(
         raise typer.Exit(ExitCode.FAILED)
 
 
-def stored_epochs(client: "Client", trial: "TrialView") -> tuple[list[EpochNumbers], "AttemptView"]:
-    """What was reported of a trial's present attempt, and that attempt.
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A trial that has ended, what was stored of its present attempt, and by which trainer it is to run again."""
+
+    trial: "TrialView"
+    dataset: str
+    stored: list[EpochNumbers]
+    attempt: "AttemptView"
+    trainer: Literal["reference", "fused"]
+
+
+def read_ended(client: "Client", reference: str, trainer: Literal["reference", "fused"] | None) -> Ended:
+    """Read what a replay needs; without a choice, the trainer is that of the attempt.
 
     Raises:
-        CommandError: The trial has not ended, or nothing was reported of it.
+        CommandError: There is no such trial, it has not ended, or nothing was reported of it.
     """
+    from gradsweep.cli.naming import find_trial
+
+    trial = find_trial(client, reference)
     if trial.state not in ENDED:
         raise CommandError(f"trial {trial.number} is {trial.state}: replay it when it has ended")
     epochs = client.epochs(trial.id)
@@ -98,28 +108,22 @@ def stored_epochs(client: "Client", trial: "TrialView") -> tuple[list[EpochNumbe
             f"trial {trial.number} was never trained ({trial.state}): choose another with gradsweep trials"
         )
     rows = [numbers_of(row, [layer for layer in layers if layer.epoch == row.epoch]) for row in epochs.epochs]
-    return rows, attempt
+    own: Literal["reference", "fused"] = "reference" if attempt.environment.get("trainer") == "reference" else "fused"
+    return Ended(trial, client.sweep(trial.sweep_id).dataset, rows, attempt, trainer or own)
 
 
-def local_trainer(
-    name: Literal["reference", "fused"], data_dir: os.PathLike[str], attempt: "AttemptView"
-) -> "LocalTrainer":
+def _local_trainer(ended: Ended, data_dir: os.PathLike[str]) -> "LocalTrainer":
     """A trainer on this machine, as precise as the attempt's."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings would bury the result
     from worker.settings import WorkerSettings
     from worker.trainer import make_trainer
 
-    tf32 = attempt.environment.get("tf32") == "True"
-    return make_trainer(WorkerSettings(trainer=name, data_dir=data_dir, tf32=tf32))
+    tf32 = ended.attempt.environment.get("tf32") == "True"
+    return make_trainer(WorkerSettings(trainer=ended.trainer, data_dir=data_dir, tf32=tf32))
 
 
 def train_again(
-    trainer: "LocalTrainer",
-    dataset: str,
-    trial: "TrialView",
-    attempt: "AttemptView",
-    n_epochs: int,
-    *,
-    listen: "Listener | None" = None,
+    ended: Ended, data_dir: os.PathLike[str], *, listen: "Listener | None" = None
 ) -> tuple[bool, Iterator[EpochNumbers]]:
     """Whether this is the recorded program, and the rows that it measures, from epoch 0 on.
 
@@ -127,10 +131,11 @@ def train_again(
     """
     from gradsweep.cli.training import require_same, spec_of
 
-    require_same(dataset, trainer.load(dataset).sha256, attempt)
-    spec = spec_of(trial)
+    trainer, attempt = _local_trainer(ended, data_dir), ended.attempt
+    require_same(ended.dataset, trainer.load(ended.dataset).sha256, attempt)
+    spec = spec_of(ended.trial)
     bank = trainer.replay_bank(
-        dataset,
+        ended.dataset,
         spec.hyperparameters,
         stream_seed=attempt.stream_seed or 0,
         start_epoch=attempt.start_epoch or 0,
@@ -139,7 +144,7 @@ def train_again(
     )
 
     def rows() -> Iterator[EpochNumbers]:
-        for epoch in range(n_epochs + 1):
+        for epoch in range(len(ended.stored)):
             (row,) = bank.train_epoch() if epoch else bank.admit([spec])
             yield numbers_of(row, row.layers)
 

@@ -7,7 +7,7 @@ import pytest
 
 from service.domain import states
 from service.domain.trial import Trial
-from service.wire import sweeps
+from service.wire import sweeps, trials
 from service.wire.sweeps import TrialCounts
 from service.wire.trials import TrialView
 
@@ -18,11 +18,11 @@ from service.wire.trials import TrialView
         (sweeps.SweepStateName, states.SweepState),
         (sweeps.SweepReasonName, states.SweepReason),
         (sweeps.WaitingForName, states.WaitingFor),
-        (sweeps.TrialStateName, states.TrialState),
-        (sweeps.PruneReasonName, states.PruneReason),
-        (sweeps.FailureKindName, states.FailureKind),
-        (sweeps.VerdictName, states.Verdict),
-        (sweeps.StabilityLimitName, states.StabilityLimit),
+        (trials.TrialStateName, states.TrialState),
+        (trials.PruneReasonName, states.PruneReason),
+        (trials.FailureKindName, states.FailureKind),
+        (trials.VerdictName, states.Verdict),
+        (trials.StabilityLimitName, states.StabilityLimit),
     ],
 )
 def test_literals_are_the_enums_of_the_domain(literal, enum):
