@@ -21,6 +21,7 @@ SETTLE_SECONDS = 0.5
 """Shortest time between two pictures: a busy sweep has hundreds of events a second."""
 RECONNECT_SECONDS = 1.0
 SERVER_ERROR = 500
+NOT_FOUND = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,9 @@ class Screen(Protocol):
 
     def lost(self, seconds: float) -> None:
         """Say that the service has not answered for so long."""
+
+    def forget(self, sweep_id: str) -> None:
+        """Show the sweep no longer: it was deleted."""
 
 
 class Follower:
@@ -99,8 +103,8 @@ class Follower:
                 self.screen.lost(away)
                 self.rest(RECONNECT_SECONDS)
 
-    def take_picture(self) -> Picture:
-        """Read the sweep, its best trial and the workers."""
+    def take_picture(self, workers: tuple[WorkerView, ...] | None = None) -> Picture:
+        """Read the sweep, its best trial, and the workers unless they are given."""
         sweep = self.client.sweep(self.sweep_id)
         if sweep.best is None:
             self.best, self.history = None, ()
@@ -108,27 +112,32 @@ class Follower:
             best = self.client.trial(sweep.best.trial_id)
             self.history = best_history(self.client.sweep_figure(self.sweep_id, "history"))
             self.best = best  # last: if the figure was not to be had, both are asked for again
-        workers = tuple(worker for worker in self.client.workers() if worker.is_alive)
-        return Picture(sweep, self.best, workers, self.history)
+        return Picture(sweep, self.best, living(self.client) if workers is None else workers, self.history)
 
 
-def follow_all(followers: Sequence[Follower]) -> list[SweepView]:
+def living(client: Client) -> tuple[WorkerView, ...]:
+    """The workers that are heard of."""
+    return tuple(worker for worker in client.workers() if worker.is_alive)
+
+
+def follow_all(followers: Sequence[Follower]) -> list[SweepView | None]:
     """Show pictures of several sweeps, which share a screen, until the last of them has ended.
+
+    Returns:
+        The last view of each; None for one that was deleted meanwhile.
 
     Raises:
         Unreachable: The service was away for longer than the followers' `give_up_seconds`.
     """
     first = followers[0]
-    ended: dict[str, SweepView] = {}
+    ended: dict[str, SweepView | None] = {}
     last_answer = first.clock()
     while True:
         try:
+            workers = living(first.client)
             for follower in followers:
                 if follower.sweep_id not in ended:
-                    picture = follower.take_picture()
-                    follower.screen.show(picture)
-                    if outcome(picture.sweep) is not None:
-                        ended[follower.sweep_id] = picture.sweep
+                    _show_once(follower, workers, ended)
             last_answer = first.clock()
             if len(ended) == len(followers):
                 return [ended[follower.sweep_id] for follower in followers]
@@ -139,6 +148,21 @@ def follow_all(followers: Sequence[Follower]) -> list[SweepView]:
                 raise
             first.screen.lost(away)
             first.rest(RECONNECT_SECONDS)
+
+
+def _show_once(follower: Follower, workers: tuple[WorkerView, ...], ended: dict[str, SweepView | None]) -> None:
+    """Show a sweep as it is now, and note it if it has ended or is gone."""
+    try:
+        picture = follower.take_picture(workers)
+    except ApiError as error:
+        if error.status != NOT_FOUND:
+            raise
+        ended[follower.sweep_id] = None
+        follower.screen.forget(follower.sweep_id)
+        return
+    follower.screen.show(picture)
+    if outcome(picture.sweep) is not None:
+        ended[follower.sweep_id] = picture.sweep
 
 
 def best_history(figure: Mapping[str, Any]) -> tuple[tuple[int, float], ...]:

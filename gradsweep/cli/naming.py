@@ -32,8 +32,8 @@ def find_sweep(client: Client, reference: str) -> SweepView:
 
 
 def active_sweeps(client: Client) -> list[SweepView]:
-    """The sweeps that are not over, the newest first; the newest of all, if every one is."""
-    listed = client.sweeps(filter=_NOT_OVER, page_size=MOST_WATCHED).sweeps
+    """The sweeps that are not over, the newest first, one more than are watched; the newest of all if every one is."""
+    listed = client.sweeps(filter=_NOT_OVER, page_size=MOST_WATCHED + 1).sweeps
     return [client.sweep(sweep.id) for sweep in listed] or [find_sweep(client, LATEST)]
 
 

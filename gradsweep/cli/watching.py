@@ -38,14 +38,24 @@ def watch(
 ) -> None:
     """Show the progress of sweeps until they end; Ctrl-C only detaches."""
     from gradsweep.cli.connection import connect
-    from gradsweep.cli.naming import active_sweeps, find_sweep
+    from gradsweep.cli.naming import find_sweep
 
     with connect(url, token_file) as client:
-        found = [find_sweep(client, each) for each in sweeps] if sweeps else active_sweeps(client)
+        found = [find_sweep(client, each) for each in sweeps] if sweeps else _all_active(client)
         chosen = list({sweep.id: sweep for sweep in found}.values())
         if len(chosen) == 1:
             raise typer.Exit(watch_to_end(client, chosen[0], give_up_seconds=give_up_after, as_json=as_json))
         raise typer.Exit(watch_all(client, chosen, give_up_seconds=give_up_after, as_json=as_json))
+
+
+def _all_active(client: "Client") -> "list[SweepView]":
+    """The sweeps that are not over; a word about those that are too many."""
+    from gradsweep.cli.naming import MOST_WATCHED, active_sweeps
+
+    active = active_sweeps(client)
+    if len(active) > MOST_WATCHED:
+        typer.echo(f"The {MOST_WATCHED} newest of the sweeps that are not over; name others to watch them", err=True)
+    return active[:MOST_WATCHED]
 
 
 def watch_all(
@@ -54,7 +64,7 @@ def watch_all(
     """Follow several sweeps on one screen; the exit code is the gravest of theirs."""
     from gradsweep.cli.following import Follower, follow_all, outcome
     from gradsweep.cli.output import console
-    from gradsweep.cli.progress import ScreenPerSweep, make_screen
+    from gradsweep.cli.screens import ScreenPerSweep, make_screen
 
     shown_on = console()
     is_live = shown_on.is_terminal and not as_json
@@ -70,10 +80,12 @@ def watch_all(
         names = " ".join(quote(sweep.name) for sweep in sweeps)
         typer.echo(f"Detached; the sweeps go on. Come back with: gradsweep watch {names}", err=True)
         return ExitCode.DETACHED
-    if not as_json:
-        for sweep in ended:
-            typer.echo(next_step(sweep), err=True)
-    return max(outcome(sweep) or ExitCode.OK for sweep in ended)
+    for sweep, end in zip(sweeps, ended, strict=True):
+        if end is None:
+            typer.echo(f"{sweep.name} was deleted meanwhile", err=True)
+        elif not as_json:
+            typer.echo(next_step(end), err=True)
+    return max((end and outcome(end)) or ExitCode.OK for end in ended)
 
 
 def watch_to_end(
@@ -82,7 +94,7 @@ def watch_to_end(
     """Follow a sweep on the screen that suits the output, and return the exit code that its end means."""
     from gradsweep.cli.following import Follower, outcome
     from gradsweep.cli.output import console
-    from gradsweep.cli.progress import make_screen
+    from gradsweep.cli.screens import make_screen
 
     try:
         with make_screen(console(), as_json=as_json) as screen:

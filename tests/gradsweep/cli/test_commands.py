@@ -301,6 +301,19 @@ def test_watch_without_a_name_follows_all_that_are_not_over(gradsweep: Run, swee
     assert [each.name for each in active_sweeps(client)] == ["third"]
 
 
+def test_of_too_many_the_newest_are_watched_and_it_is_said(
+    gradsweep: Run, client: Client, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two", "three"):
+        client.stop(client.submit(SWEEP_FILE.replace("name: first", f"name: {name}")).id)
+        client.submit(SWEEP_FILE.replace("name: first", f"name: {name}-on"))
+    monkeypatch.setattr("gradsweep.cli.naming.MOST_WATCHED", 2)
+    monkeypatch.setattr(
+        "gradsweep.cli.watching.watch_all", lambda client, chosen, **_: print([each.name for each in chosen])
+    )
+    assert gradsweep("watch") == "['three-on', 'two-on']\n"
+
+
 def test_the_exit_code_of_several_is_the_gravest(gradsweep: Run, sweep: SweepView, client: Client) -> None:
     client.cancel(client.submit(SWEEP_FILE.replace("name: first", "name: second")).id)
     client.stop(sweep.id)

@@ -23,6 +23,7 @@ class ScriptedClient:
     worker_views: tuple[WorkerView, ...] = ()
     asked_after: list[int] = field(default_factory=list)
     trials_asked: list[str] = field(default_factory=list)
+    n_workers_asked: int = 0
 
     def sweep(self, sweep: str) -> SweepView:
         return self.trial_or_raise(next(self.script))
@@ -43,6 +44,7 @@ class ScriptedClient:
         return {"data": [{"name": "pruned"}, {"name": "best so far", "x": [0, 3], "y": [0.5, 0.9512]}]}
 
     def workers(self) -> tuple[WorkerView, ...]:
+        self.n_workers_asked += 1
         return self.worker_views
 
     def events_after(self, sweep: str, after: int, *, wait_seconds: float) -> None:
@@ -55,12 +57,16 @@ class Recorder:
 
     pictures: list[Picture] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
 
     def show(self, picture: Picture) -> None:
         self.pictures.append(picture)
 
     def lost(self, seconds: float) -> None:
         self.losses.append(seconds)
+
+    def forget(self, sweep_id: str) -> None:
+        self.forgotten.append(sweep_id)
 
 
 @dataclass
@@ -181,6 +187,27 @@ def test_several_are_followed_until_the_last_has_ended(
     followers[1].sweep_id = "swp_2"
     assert [sweep.state for sweep in follow_all(followers)] == ["completed", "cancelled"]
     assert len(screen.losses) == 1
+
+
+def test_one_of_several_may_be_deleted(
+    make_follower: Callable[..., Follower], make_sweep: Callable[..., SweepView], screen: Recorder
+) -> None:
+    followers = [
+        make_follower(ApiError(404, "not_found", "deleted")),
+        make_follower(make_sweep(id="swp_2"), make_sweep(id="swp_2", state="completed")),
+    ]
+    followers[1].sweep_id = "swp_2"
+    assert [sweep and sweep.state for sweep in follow_all(followers)] == [None, "completed"]
+    assert screen.forgotten == ["swp_1"]
+
+
+def test_several_ask_for_the_workers_once_a_round(
+    make_follower: Callable[..., Follower], make_sweep: Callable[..., SweepView]
+) -> None:
+    followers = [make_follower(make_sweep(state="completed")), make_follower(make_sweep(state="completed"))]
+    followers[1].sweep_id = "swp_2"
+    follow_all(followers)
+    assert [follower.client.n_workers_asked for follower in followers] == [1, 0]
 
 
 def test_several_are_given_up_when_the_service_stays_away(

@@ -1,4 +1,4 @@
-"""The three screens: what they show of a picture, and when they keep quiet."""
+"""The three screens and the pictures on them: what they show of a picture, and when they keep quiet."""
 
 import io
 import json
@@ -9,18 +9,9 @@ import pytest
 from rich.console import Console
 
 from gradsweep.cli.following import Picture
-from gradsweep.cli.progress import (
-    JsonScreen,
-    LineScreen,
-    LiveScreen,
-    ScreenPerSweep,
-    draw,
-    draw_all,
-    make_screen,
-    shares_bar,
-    sparkline,
-    state_words,
-)
+from gradsweep.cli.pictures import draw, draw_all, shares_bar, sparkline
+from gradsweep.cli.progress import state_words
+from gradsweep.cli.screens import JsonScreen, LineScreen, LiveScreen, ScreenPerSweep, make_screen
 from service.wire.health import WorkerView
 from service.wire.sweeps import SweepView
 from service.wire.trials import TrialView
@@ -39,7 +30,7 @@ def picture(
 
 def test_the_picture_holds_all_one_wants_to_know(picture: Picture) -> None:
     console = plain_console()
-    console.print(draw_all([picture], 120))
+    console.print(draw_all([picture], 120, 40))
     shown = console.file.getvalue()
     for words in (
         "first  running",
@@ -192,7 +183,7 @@ def test_several_sweeps_share_one_picture_and_name_the_workers_once(
 @pytest.mark.parametrize("width", [36, 50, 80, 120])
 def test_a_picture_fits_its_terminal(picture: Picture, width: int) -> None:
     console = Console(file=io.StringIO(), width=width)
-    console.print(draw_all([Picture(picture.sweep, picture.best, picture.workers, ((0, 0.5), (3, 0.9)))], width))
+    console.print(draw_all([Picture(picture.sweep, picture.best, picture.workers, ((0, 0.5), (3, 0.9)))], width, 40))
     lines = console.file.getvalue().splitlines()
     assert max(map(len, lines)) <= width
     assert any(line.split()[:1] == ["best"] and line.split()[-1] == "0.9" for line in lines)
@@ -232,3 +223,38 @@ def test_each_of_several_sweeps_keeps_its_own_lines(picture: Picture, make_sweep
     screen.lost(1.0)
     assert [line for line in lines if line.endswith(": running")] == ["first: running", "second: running"]
     assert len([line for line in lines if "does not answer" in line]) == 1
+
+
+def many_pictures(picture: Picture, make_sweep: Callable[..., SweepView], n: int) -> list[Picture]:
+    return [Picture(make_sweep(id=f"swp_{i}", name=f"sweep-{i}"), picture.best, picture.workers) for i in range(n)]
+
+
+@pytest.mark.parametrize(("n_sweeps", "height"), [(2, 24), (12, 24), (20, 24), (3, 6), (20, 3)])
+@pytest.mark.parametrize("width", [50, 120])
+def test_many_sweeps_fit_the_terminal(
+    picture: Picture, make_sweep: Callable[..., SweepView], n_sweeps: int, height: int, width: int
+) -> None:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(draw_all(many_pictures(picture, make_sweep, n_sweeps), width, height))
+    lines = console.file.getvalue().splitlines()
+    assert (len(lines) <= max(height, 4), max(map(len, lines)) <= width) == (True, True)
+    assert "sweep-0" in lines[0]
+
+
+def test_sweeps_for_which_there_is_no_line_are_counted(picture: Picture, make_sweep: Callable[..., SweepView]) -> None:
+    pictures = many_pictures(picture, make_sweep, 20)
+    pictures[0] = Picture(make_sweep(id="swp_0", name="sweep-0", state="completed"), None, picture.workers)
+    console = plain_console()
+    console.print(draw_all(pictures, 120, 12))
+    shown = console.file.getvalue()
+    assert ("and 12 more" in shown, "sweep-0 " in shown, shown.count("4/8")) == (True, False, 8)
+
+
+def test_a_sweep_that_was_deleted_leaves_the_screen(picture: Picture, make_sweep: Callable[..., SweepView]) -> None:
+    console = Console(file=io.StringIO(), width=120, height=40, force_terminal=True, color_system=None)
+    with LiveScreen(console) as screen:
+        screen.show(picture)
+        screen.forget(picture.sweep.id)
+        screen.show(Picture(make_sweep(id="swp_2", name="second"), None, picture.workers))
+    last = console.file.getvalue().rpartition("second  running")[0].rpartition("\x1b[2K")[2]
+    assert "first  running" not in last
