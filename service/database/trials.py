@@ -66,6 +66,14 @@ def count_states(connection: Connection, sweep_id: str) -> dict[TrialState, int]
     return dict.fromkeys(TrialState, 0) | dict(connection.execute(statement).tuples().all())
 
 
+def version_of_ended(connection: Connection, sweep_id: str) -> tuple[int, int]:
+    """Another one whenever a trial of the sweep has ended, or goes on after it had: how many ended, and the last."""
+    ended = trials.c.state.in_([state for state in TrialState if state.is_final])
+    statement = select(func.count(), func.coalesce(func.max(trials.c.revision), 0))
+    count, revision = connection.execute(statement.where(trials.c.sweep_id == sweep_id, ended)).one()
+    return count, revision
+
+
 def facts_since(connection: Connection, sweep_id: str, revision: int, *, rescues_only: bool = False) -> list[TrialFact]:
     """What the search must know of the trials that changed after a revision, in the order of their numbers."""
     statement = (

@@ -2,7 +2,7 @@
 
 from service.database.engine import Database
 from service.database.points import metric_points
-from service.database.trials import facts_since, get_trials
+from service.database.trials import facts_since, get_trials, version_of_ended
 from service.domain.fronts import fronts
 from service.domain.goals import Goals, Metric
 from service.domain.metrics import STORED_METRICS, TEST_METRICS, loss_of
@@ -89,13 +89,15 @@ def read_importances(database: Database, memory: ImportanceMemory, ref: str, tar
 
 
 def weigh_sweep(database: Database, memory: ImportanceMemory, sweep: Sweep, target: str) -> Importances:
-    """The importances for a target; the trials are read only if they changed since they were last weighed."""
+    """The importances for a target; the trials are read only if one has ended since they were last weighed."""
 
     def facts() -> list[TrialFact]:
         with database.read() as connection:
             return facts_since(connection, sweep.id, 0)
 
-    return memory.of(sweep, target, facts)
+    with database.read() as connection:
+        version = version_of_ended(connection, sweep.id)
+    return memory.of(sweep, target, version, facts)
 
 
 def known_metric(name: str, pointer: str) -> str:

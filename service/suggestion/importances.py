@@ -11,7 +11,7 @@ References:
 
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -52,22 +52,22 @@ class Importances:
 
 
 class ImportanceMemory:
-    """Importances that were weighed, until their sweep changes; the least used are forgotten."""
+    """Importances that were weighed, until another trial ends; the least used are forgotten."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, str], tuple[int, Importances]] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str], tuple[Hashable, Importances]] = OrderedDict()
         self._lock = Lock()
 
-    def of(self, sweep: Sweep, target: str, facts: Callable[[], Sequence[TrialFact]]) -> Importances:
-        """The importances for a target, weighed at most once per revision of the sweep; `facts` reads its trials."""
+    def of(self, sweep: Sweep, target: str, version: Hashable, facts: Callable[[], Sequence[TrialFact]]) -> Importances:
+        """The importances for a target, weighed once per version of the trials that ended; `facts` reads all trials."""
         key = (sweep.id, target)
         with self._lock:
-            if key in self._known and self._known[key][0] == sweep.revision:
+            if key in self._known and self._known[key][0] == version:
                 self._known.move_to_end(key)
                 return self._known[key][1]
         weighed = weigh(Space.from_definition(sweep.definition["space"]), target, facts())
         with self._lock:
-            self._known[key] = (sweep.revision, weighed)
+            self._known[key] = (version, weighed)
             self._known.move_to_end(key)
             while len(self._known) > _MAX_KEPT:
                 self._known.popitem(last=False)

@@ -191,7 +191,7 @@ def test_importances_of_a_young_sweep_are_empty_with_the_reason(client, submit):
     assert "20 or more" in found["reason"]
 
 
-def test_importances_are_weighed_once_for_each_revision(client, submit, add_trials, count_queries):
+def test_importances_are_weighed_once_until_another_trial_ends(client, submit, add_trials, count_queries):
     sweep = submit(run_cap=100)
     add_trials(sweep, *(done(number / 60, 0.5) for number in range(30)))
     path = f"/v1/sweeps/{sweep}/importances"

@@ -25,6 +25,12 @@ def test_fronts_are_those_of_the_definition(n_metrics, seed):
     assert [sorted(front) for front in fronts(losses)] == peeled(losses)
 
 
+@pytest.mark.parametrize("n_metrics", [2, 3])
+def test_infinite_losses_are_compared_like_others(n_metrics):
+    worst = [float("inf")] * n_metrics
+    assert fronts([worst, [0.0] * n_metrics, worst]) == [[1], [0, 2]]
+
+
 def test_enough_is_enough():
     assert fronts([[at, 0] for at in range(9)], enough=2) == [[0], [1]]
 

@@ -128,16 +128,16 @@ def test_a_parameter_that_hardly_any_trial_has_does_no_harm(sweep, fact, n_sgd):
     assert all(math.isfinite(share) for share in found.shares.values())
 
 
-def test_what_was_weighed_is_remembered_until_the_sweep_changes(sweep, facts):
+def test_what_was_weighed_is_remembered_until_another_trial_ends(sweep, facts):
     memory, made, reads = ImportanceMemory(), sweep(SPACE), []
 
     def read() -> list[TrialFact]:
         reads.append(1)
         return facts(40)
 
-    first = memory.of(made, "stability", read)
-    assert memory.of(made, "stability", read) is first
+    first = memory.of(made, "stability", (40, 7), read)
+    assert memory.of(replace(made, revision=made.revision + 1), "stability", (40, 7), read) is first
     assert len(reads) == 1
-    memory.of(made, "depth_slope", read)
-    memory.of(replace(made, revision=1), "stability", read)
+    memory.of(made, "depth_slope", (40, 7), read)
+    memory.of(made, "stability", (41, 8), read)
     assert len(reads) == 3
