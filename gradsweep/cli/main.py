@@ -27,14 +27,16 @@ from gradsweep.cli import (
     workers,
 )
 from gradsweep.cli.exits import CommandError, ExitCode
+from gradsweep.cli.grouping import GroupedCommands
 
 TRACEBACK_VARIABLE = "GRADSWEEP_TRACEBACK"
 
 
 def build_app() -> typer.Typer:
-    """The app with all its commands, in the order in which one meets them."""
+    """The app with all its commands."""
     app = typer.Typer(
         name="gradsweep",
+        cls=GroupedCommands,
         help="Hyperparameter sweeps that watch the gradients.",
         rich_markup_mode=None,  # plain help needs no import of Rich: it appears at once
         pretty_exceptions_enable=False,

@@ -8,6 +8,7 @@ import pytest
 import typer
 
 from gradsweep.cli.exits import ExitCode
+from gradsweep.cli.grouping import SECTIONS as GROUPS
 from gradsweep.cli.main import build_app
 
 ROOT = Path(__file__).parent.parent.parent
@@ -30,6 +31,16 @@ def commands_in(text: str) -> set[str]:
 
 def test_every_command_has_a_section() -> None:
     assert set(SECTIONS) == set(COMMANDS)
+
+
+def test_the_help_lists_every_command_once() -> None:
+    listed = [name for names in GROUPS.values() for name in names]
+    assert sorted(listed) == sorted(COMMANDS)
+
+
+def test_the_page_groups_the_commands_as_the_help_does() -> None:
+    rows = re.findall(r"^\| (\w[^|]+) \| (\[`.*) \|$", PAGE, re.MULTILINE)
+    assert {title: tuple(re.findall(r"\[`(\w+)`\]\(#\1\)", links)) for title, links in rows} == GROUPS
 
 
 @pytest.mark.parametrize("command", COMMANDS)

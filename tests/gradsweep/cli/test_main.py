@@ -57,7 +57,8 @@ def test_an_error_of_our_own_is_a_line_too(monkeypatch: pytest.MonkeyPatch, caps
 
 def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run([]) == ExitCode.OK
-    assert "Commands:" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert ("Steering:\n" in shown, "  submit       Submit a sweep file." in shown) == (True, True)
 
 
 def test_the_command_line_imports_nothing_heavy() -> None:
