@@ -27,6 +27,7 @@ from service.wire.diagnosis import DiagnosisView
 from service.wire.effects import EffectsView
 from service.wire.health import LiveView, WorkerList, WorkerView
 from service.wire.problems import ErrorEntry, ErrorView
+from service.wire.recordings import DEFAULT_STEPS, ArtifactList, ArtifactView
 from service.wire.search import ImportancesView, ParetoView
 from service.wire.sweeps import EventList, EventView, PlanView, SweepList, SweepSummary, SweepView
 from service.wire.trials import AttemptList, BestTrials, EpochList, GradientList, TrialList, TrialView
@@ -271,6 +272,19 @@ class Client:
         body = {} if remedies is None else {"remedies": list(remedies)}
         path = f"/v1/trials/{_segment(trial)}:rescue"
         return self._call(TrialView, "POST", path, json=body, headers=headers)
+
+    def record_trial(self, trial: str, *, steps: int = DEFAULT_STEPS, every: int = 1) -> TrialView:
+        """Have a worker record a trial's first steps, layer by layer; `recording` of the trial says how far it is."""
+        body = {"steps": steps, "every": every}
+        return self._call(TrialView, "POST", f"/v1/trials/{_segment(trial)}:record", json=body)
+
+    def artifacts(self, trial: str) -> tuple[ArtifactView, ...]:
+        """The files that were made of a trial, the newest first."""
+        return self._call(ArtifactList, "GET", f"/v1/trials/{_segment(trial)}/artifacts").artifacts
+
+    def artifact(self, trial: str, name: str) -> str:
+        """One of them, such as `steps-1.csv`: a row per step and layer, for `pandas.read_csv(io.StringIO(…))`."""
+        return self._send("GET", f"/v1/trials/{_segment(trial)}/artifacts/{_segment(name)}").text
 
     # figures
 

@@ -15,7 +15,20 @@ from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from service.api import events, exports, figures, health, leases, page, search, sessions, sweeps, trials, workers
+from service.api import (
+    events,
+    exports,
+    figures,
+    health,
+    leases,
+    page,
+    recordings,
+    search,
+    sessions,
+    sweeps,
+    trials,
+    workers,
+)
 from service.api.bodies import BodyReader
 from service.api.context import Context
 from service.api.documenting import openapi_of
@@ -81,8 +94,9 @@ def create_app(settings: ServiceSettings, database: Database | None = None) -> F
     )
     for kind in (ServiceError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle_problem)
-    for module in (page, sweeps, search, events, trials, figures, exports, leases, workers, sessions, health):
-        app.include_router(module.router)
+    groups = (page, sweeps, search, events, trials, recordings, figures, exports, leases, workers, sessions, health)
+    for group in groups:
+        app.include_router(group.router)
     app.openapi = openapi_of(app)  # type: ignore[method-assign]
     app.state.context = Context(
         settings=settings,

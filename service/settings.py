@@ -14,7 +14,7 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="GRADSWEEP_", extra="ignore", frozen=True)
 
-    data_dir: Path = Field(Path("gradsweep-data"), description="Folder with gradsweep.db, datasets/ and artifacts/.")
+    data_dir: Path = Field(Path("gradsweep-data"), description="Folder with gradsweep.db and datasets/.")
     database_url: str = Field(
         "",
         description="`sqlite:///FILE` or `postgresql+psycopg://…`; without it, the file gradsweep.db in data_dir.",

@@ -112,6 +112,36 @@ FAULTS = {
         "n_extended = 0",
         (f"{OPERATIONS}/test_reaping.py",),
     ),
+    "recording-fence-without-attempt": Fault(
+        "service/domain/recording.py",
+        "(self.lease_id, self.attempt) == (lease_id, attempt)",
+        "self.lease_id == lease_id",
+        (f"{OPERATIONS}/test_recording.py::test_a_stale_workers_result_is_refused",),
+    ),
+    "recording-fence-without-lease": Fault(
+        "service/domain/recording.py",
+        "(self.lease_id, self.attempt) == (lease_id, attempt)",
+        "self.attempt == attempt",
+        (f"{OPERATIONS}/test_recording.py::test_a_stale_workers_result_is_refused",),
+    ),
+    "recording-overwritten": Fault(
+        "service/operations/recording_leases.py",
+        "return _STORED if recording.result_hash == result_hash else _CONFLICT",
+        "return _STORED",
+        (f"{OPERATIONS}/test_recording.py",),
+    ),
+    "racing-recording-told-nothing": Fault(
+        "service/operations/recording_leases.py",
+        "return claimed_with(connection, request.claim_key)",
+        "return None",
+        (f"{OPERATIONS}/test_recording.py::test_the_same_claim_twice_at_once_gets_the_same_recording",),
+    ),
+    "recording-of-a-released-lease-kept": Fault(
+        "service/operations/leasing.py",
+        "hand_back_recordings(connection, lease_id, now_ms)",
+        "pass",
+        (f"{OPERATIONS}/test_recording.py",),
+    ),
     "drain-costs-a-life": Fault(
         "service/operations/leasing.py",
         "fate = Fate(state, trial.lost,",

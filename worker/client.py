@@ -19,6 +19,12 @@ from service.wire.leases import (
     ReleaseRequest,
     ReportAnswer,
 )
+from service.wire.recording_claims import (
+    RecordingClaim,
+    RecordingClaimAnswer,
+    RecordingReport,
+    RecordingReportAnswer,
+)
 from worker.errors import LeaseEnded, NotAllowed, ProtocolNotServed, RequestRefused, ServiceAway
 
 COMPRESS_FROM_BYTES = 16_384
@@ -60,6 +66,14 @@ class ServiceClient:
         """Report entries, each given as the JSON of a `ReportEntry`; at most 4096 and 16 MB together."""
         body = '{"entries":[' + ",".join(entries) + "]}"
         return self._post(f"/v1/leases/{lease_id}/reports", body, ReportAnswer)
+
+    def claim_recording(self, request: RecordingClaim) -> RecordingClaimAnswer:
+        """Ask for a recording. Repeating a request with its claim key gets the same one for as long as it is held."""
+        return self._post("/v1/claims/recordings", request.model_dump_json(), RecordingClaimAnswer)
+
+    def report_recording(self, lease_id: str, report: RecordingReport) -> RecordingReportAnswer:
+        """Say what came of a recording."""
+        return self._post(f"/v1/leases/{lease_id}/recordings", report.model_dump_json(), RecordingReportAnswer)
 
     def heartbeat(self, lease_id: str, request: HeartbeatRequest) -> HeartbeatAnswer:
         """Renew the lease."""

@@ -78,6 +78,11 @@ def failed(error: BaseException) -> Failed:
     )
 
 
+def short_reason(error: BaseException) -> str:
+    """An error in one line that can be sent."""
+    return _sendable(f"{type(error).__name__}: {error}")[:MAX_MESSAGE]
+
+
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 

@@ -83,6 +83,8 @@ class Pulse:
             return
         if self._phase == "training":
             self.idle.note("yielding" if self._is_yielding else "no_work", len(self._held))
+        elif self._phase == "recording":
+            self.idle.note("no_work", 0)
         elif self._phase == "idle":
             self.idle.note("service_away" if self._held else "no_work", 0)
         else:
@@ -242,14 +244,18 @@ class Heartbeat:
 
     def _phase(self) -> Phase:
         """The pulse's phase; training has begun once the program has made a step."""
+        return "training" if self._pulse.phase == "compiling" and self._has_begun() else self._pulse.phase
+
+    def _has_begun(self) -> bool:
+        """Whether the program that was last put to work has made a step."""
         pulse = self._pulse
-        has_begun = pulse.compiling_from is not None and pulse.steps() > pulse.compiling_from
-        return "training" if pulse.phase == "compiling" and has_begun else pulse.phase
+        return pulse.compiling_from is not None and pulse.steps() > pulse.compiling_from
 
     def _has_stalled(self) -> bool:
         now = self._clock()
         seen = (self._phase(), self._pulse.steps())
-        if seen != self._progress.seen or seen[0] != "training":
+        makes_steps = seen[0] == "training" or (seen[0] == "recording" and self._has_begun())
+        if seen != self._progress.seen or not makes_steps:
             self._progress = _Progress(seen, now)
         return now - self._progress.at >= self._stall_timeout
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 
 from service.wire.leases import ClaimAnswer, WorkerInfo
+from service.wire.recording_claims import RecordingClaimAnswer, RecordingReleased
 from worker.capacity import Capacity
 from worker.claiming import Claims, Granted
 from worker.client import Backoff
@@ -24,6 +25,7 @@ from worker.errors import (
 )
 from worker.heartbeat import EXIT_DRAINED, Heartbeat, News, Pulse
 from worker.outbox import Outbox
+from worker.recorder import Recorder
 from worker.trainer import LoadedData, Trainer
 from worker.workbench import Workbench
 
@@ -53,6 +55,7 @@ class Loop:
         trainer: Trainer,
         worker: WorkerInfo,
         claims: Claims,
+        recorder: Recorder,
         outbox: Outbox,
         heartbeat: Heartbeat,
         pulse: Pulse,
@@ -70,6 +73,7 @@ class Loop:
         self._trainer = trainer
         self._worker = worker
         self._claims = claims
+        self._recorder = recorder
         self._outbox = outbox
         self._heartbeat = heartbeat
         self._pulse = pulse
@@ -91,6 +95,7 @@ class Loop:
         self._ask_again_at = clock()
         self._free_after_claim = 0
         self._epochs_unshared = 0  # since trials of any signature were last asked for
+        self._has_trained = False  # since a recording was last asked for
 
     def run(self) -> int:
         """Work until told to stop; returns the process's exit code."""
@@ -131,11 +136,63 @@ class Loop:
             self._epochs_unshared += 1
 
     def _begin(self) -> None:
-        """Claim trials of any signature for an empty bank; with none, wait."""
+        """Claim trials of any signature for an empty bank; with none, make a recording; with none, wait.
+
+        Between two banks one recording comes first, so that a long sweep keeps nobody waiting who asked for one, and
+        many recordings keep no sweep waiting.
+        """
         self._pulse.phase = "idle"
         self._pulse.is_yielding, self._epochs_unshared = False, 0
-        if not self._fill(self._capacity.next_claim, None):
+        comes_first = self._has_trained or not self._recorder.is_idle
+        self._has_trained = False
+        if comes_first and self._record():
+            return
+        if self._recorder.is_idle and self._fill(self._capacity.next_claim, None):
+            self._has_trained = True
+        elif comes_first or not self._record():
             self._wait(max(self._ask_again_at - self._clock(), self._backoff.wait_seconds, 0.0))
+
+    def _record(self) -> bool:
+        """Make one recording and deliver it, if one waits; whether one did."""
+        if not self._outbox.is_empty or self._backoff.wait_seconds > 0 or not self._recorder.flush():
+            return False
+        answer = self._ask_for_recording()
+        if answer is None or answer.recording is None or answer.lease_id is None:
+            return False
+        self._adopt_lease(answer)
+        grant, lease_id = answer.recording, answer.lease_id
+        if self._load(grant.dataset, grant.dataset_sha256) is None:
+            self._recorder.deliver(lease_id, grant, RecordingReleased())
+            return True
+
+        def goes_on() -> bool:
+            self._hear(self._heartbeat.take_news())
+            return self._lease_id == lease_id and not self._stop.is_set()
+
+        result = self._recorder.make(grant, goes_on=goes_on, make_room=self._make_room)
+        if result is not None:
+            self._recorder.deliver(lease_id, grant, result)
+        return True
+
+    def _make_room(self) -> bool:
+        """Let the empty bank go that was kept for trials to come; whether there was one."""
+        has_bank = self._bench.has_bank
+        self._bench.drop_bank()
+        return has_bank
+
+    def _ask_for_recording(self) -> RecordingClaimAnswer | None:
+        """Claim a recording; None if there is no answer now."""
+        try:
+            return self._recorder.ask(self._who(), self._lease_id)
+        except LeaseEnded as error:
+            self._log.warning("claim: %s", error)
+            self._lose_lease()
+            return None
+        except (NotAllowed, ProtocolNotServed):
+            raise
+        except RequestRefused as error:
+            self._log.error("the service refuses a claim: %s", error)
+            return None
 
     def _refill(self) -> None:
         """Claim trials of the bank's signature for its free slots; if none wait, train on with the slots empty."""
@@ -200,7 +257,7 @@ class Loop:
             self._ask_again_at = self._clock() + min(answer.retry_after_ms / 1000, self._poll_seconds)
         return Granted.read(answer)
 
-    def _adopt_lease(self, answer: ClaimAnswer) -> None:
+    def _adopt_lease(self, answer: ClaimAnswer | RecordingClaimAnswer) -> None:
         self._pulse.interval_seconds = answer.heartbeat_seconds
         if answer.lease_id is None or answer.lease_id == self._lease_id:
             return
@@ -215,6 +272,7 @@ class Loop:
         if self._lease_id is not None:
             self._log.warning("lease %s has ended; %d trials run elsewhere", self._lease_id, self._bench.n_held)
         self._bench.vacate_all()
+        self._recorder.forget()
         self._lease_id = self._pulse.lease_id = None
         self._remember_lease(None)
 
@@ -273,6 +331,7 @@ class Loop:
         self._pulse.phase = "draining"
         try:
             self._bench.obey(self._outbox.flush(even_if_early=True))
+            self._recorder.flush()
             if self._lease_id is not None and self._outbox.is_empty:
                 self._heartbeat.cease()
                 self._hand_back(self._lease_id)

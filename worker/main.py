@@ -20,6 +20,7 @@ from worker.heartbeat import Heartbeat, Pulse
 from worker.idle import IdleSlots
 from worker.loop import EXIT_REFUSED, Loop
 from worker.outbox import Outbox
+from worker.recorder import Recorder
 from worker.recovery import settle_past
 from worker.settings import WorkerSettings
 from worker.signals import drain_on_signal
@@ -167,6 +168,15 @@ def assemble(
             new_key=lambda: around.new_id("clm"),
             note_failure=outbox.note_failure,
             note_answer=outbox.note_answer,
+        ),
+        recorder=Recorder(
+            trainer=trainer,
+            client=client,
+            pulse=pulse,
+            new_key=lambda: around.new_id("clm"),
+            note_failure=outbox.note_failure,
+            note_answer=outbox.note_answer,
+            log=log,
         ),
         outbox=outbox,
         heartbeat=heartbeat,

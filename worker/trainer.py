@@ -61,8 +61,23 @@ class Trainer(Protocol):
         May raise OutOfDeviceMemory, TrainerUnavailable, DatasetError.
         """
 
+    def replay_bank(
+        self,
+        dataset: str,
+        hyperparameters: Hyperparameters,
+        *,
+        stream_seed: int,
+        start_epoch: int,
+        recorded: Mapping[str, str],
+        listen: "Listener | None" = None,
+    ) -> Bank:
+        """A bank for one trial at its recorded place in the stream. May raise what `make_bank` does."""
+
     def environment(self) -> dict[str, str]:
         """Versions, device and precision, for the record of an attempt."""
+
+    def environment_of(self, bank: Bank) -> dict[str, str]:
+        """The same for a replay's bank."""
 
 
 class LocalTrainer:
@@ -81,6 +96,7 @@ class LocalTrainer:
         self._settings = settings
         self._loaded: Dataset | None = None
         self._environment: dict[str, str] = {}
+        self._recipe: dict[str, str] = {}  # of the bank that was made last, replays apart
         self._programs: Programs | None = None
 
     def datasets(self) -> list[str]:
@@ -125,7 +141,7 @@ class LocalTrainer:
                     n_streams=streams,
                     programs=programs,
                 )
-                self._environment |= recipe_of(bank)
+                self._recipe = recipe_of(bank)
                 return bank
             from worker.training.reference import ReferenceBank
 
@@ -160,12 +176,13 @@ class LocalTrainer:
             if self.name == "fused":
                 from worker.training.fused.bank import FusedBank
                 from worker.training.fused.kinds import kinds_of
-                from worker.training.fused.recipe import program_options, recipe_of
+                from worker.training.fused.recipe import program_options
 
                 options = program_options(recorded) or {"kinds": kinds_of([hyperparameters]), "n_slots": 1}
-                bank = FusedBank(loaded, *shapes, stream_seed, start_epoch=start_epoch, listen=listen, **options)
-                self._environment |= recipe_of(bank)
-                return bank
+                programs = self._programs_for_another()
+                return FusedBank(
+                    loaded, *shapes, stream_seed, start_epoch=start_epoch, listen=listen, programs=programs, **options
+                )
             from worker.training.reference import ReferenceBank
 
             return ReferenceBank(loaded, *shapes, stream_seed, start_epoch=start_epoch, listen=listen)
@@ -174,7 +191,16 @@ class LocalTrainer:
 
     def environment(self) -> dict[str, str]:
         """Versions, device, precision and the fused program, for the record of an attempt."""
-        return dict(self._environment)
+        return self._environment | self._recipe
+
+    def environment_of(self, bank: Bank) -> dict[str, str]:
+        """The same for a replay's bank, which is not the one that trains on when it has done."""
+        if self.name == "reference":
+            return dict(self._environment)
+        from worker.training.fused.bank import FusedBank
+        from worker.training.fused.recipe import recipe_of
+
+        return self._environment | (recipe_of(bank) if isinstance(bank, FusedBank) else {})
 
     def _programs_for_another(self) -> "Programs":
         """Programs of earlier banks, so that a signature that comes again is not compiled again."""

@@ -57,6 +57,11 @@ class Workbench:
         return len(self._held)
 
     @property
+    def has_bank(self) -> bool:
+        """Whether there is a bank, empty or not."""
+        return self._bank is not None
+
+    @property
     def free_slots(self) -> int:
         """Trials that the bank could take now. A bank may round its slots up; what was not asked for stays empty."""
         if self._bank is None:

@@ -22,6 +22,7 @@ SECTIONS = {
         "train",
         "replay",
         "record",
+        "artifacts",
     ),
     "Steering": ("pause", "resume", "stop", "cancel", "delete", "retry"),
     "The processes": ("up", "serve", "worker", "migrate", "rescore"),

@@ -1,21 +1,20 @@
 """`replay`: a trial trained once more, alone, and every epoch compared with the stored one."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from gradsweep.cli.comparing import Difference, EpochNumbers, compare, first_unequal, is_same_program, numbers_of
 from gradsweep.cli.exits import CommandError, ExitCode
 from gradsweep.cli.options import DEFAULT_DATA_DIR, DEFAULT_URL, DataDir, Json, TokenFile, TrialReference, Url
+from worker.comparing import Difference, EpochNumbers, compare, first_unequal, numbers_of
 
 if TYPE_CHECKING:
     from gradsweep.client import Client
     from service.wire.trials import AttemptView, TrialView
+    from worker.replaying import Replay
     from worker.trainer import LocalTrainer
-    from worker.training.steps import Listener
 
 TrainerChoice = Annotated[
     Literal["reference", "fused"] | None,
@@ -41,6 +40,7 @@ def replay(
     from gradsweep.cli.connection import connect
     from gradsweep.cli.output import print_json
     from worker.errors import WorkerError
+    from worker.replaying import train_again
 
     with connect(url, token_file) as client:
         ended = read_ended(client, trial, trainer)
@@ -49,11 +49,11 @@ def replay(
         typer.echo(f"Training trial {ended.trial.number} again on {ended.dataset}: {what}.", err=True)
     differences: list[Difference] = []
     try:
-        same_program, rows = train_again(ended, data_dir)
+        again = train_again(*prepare(ended, data_dir))
         steps = 0
-        for before, again in zip(ended.stored, rows, strict=True):
-            differences.append(compare(before, again, steps_before=steps, same_program=same_program))
-            steps += again.steps
+        for before, row in zip(ended.stored, again.rows, strict=True):
+            differences.append(compare(before, row, steps_before=steps, same_program=again.same_program))
+            steps += row.steps
             if not as_json:
                 typer.echo(_line(differences[-1]))
     except WorkerError as error:
@@ -65,13 +65,13 @@ def replay(
             {
                 "trial": ended.trial.id,
                 "trainer": ended.trainer,
-                "same_program": same_program,
+                "same_program": again.same_program,
                 "differs_from_epoch": parted,
                 "epochs": epochs,
             }
         )
     else:
-        what = "the same program" if same_program else "another program, to its rounding"
+        what = "the same program" if again.same_program else "another program, to its rounding"
         typer.echo(f"equal ({what})" if parted is None else f"differs from epoch {parted} ({what})")
     if parted is not None:
         raise typer.Exit(ExitCode.FAILED)
@@ -112,43 +112,32 @@ def read_ended(client: "Client", reference: str, trainer: Literal["reference", "
     return Ended(trial, client.sweep(trial.sweep_id).dataset, rows, attempt, trainer or own)
 
 
-def _local_trainer(ended: Ended, data_dir: os.PathLike[str]) -> "LocalTrainer":
-    """A trainer on this machine, as precise as the attempt's."""
+def prepare(ended: Ended, data_dir: os.PathLike[str]) -> "tuple[LocalTrainer, Replay]":
+    """A trainer on this machine, as precise as the attempt's, and what it is to train again.
+
+    Raises:
+        CommandError: The data set here is not the one that the trial was trained on.
+        WorkerError: Nothing can be trained here.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings would bury the result
+    from gradsweep.cli.training import require_same, spec_of
+    from worker.replaying import Replay
     from worker.settings import WorkerSettings
     from worker.trainer import make_trainer
 
-    tf32 = ended.attempt.environment.get("tf32") == "True"
-    return make_trainer(WorkerSettings(trainer=ended.trainer, data_dir=data_dir, tf32=tf32))
-
-
-def train_again(
-    ended: Ended, data_dir: os.PathLike[str], *, listen: "Listener | None" = None
-) -> tuple[bool, Iterator[EpochNumbers]]:
-    """Whether this is the recorded program, and the rows that it measures, from epoch 0 on.
-
-    `listen` is told of the steps of each epoch before its row comes.
-    """
-    from gradsweep.cli.training import require_same, spec_of
-
-    trainer, attempt = _local_trainer(ended, data_dir), ended.attempt
+    attempt = ended.attempt
+    tf32 = attempt.environment.get("tf32") == "True"
+    trainer = make_trainer(WorkerSettings(trainer=ended.trainer, data_dir=data_dir, tf32=tf32))
     require_same(ended.dataset, trainer.load(ended.dataset).sha256, attempt)
-    spec = spec_of(ended.trial)
-    bank = trainer.replay_bank(
-        ended.dataset,
-        spec.hyperparameters,
+    replay = Replay(
+        dataset=ended.dataset,
+        spec=spec_of(ended.trial),
         stream_seed=attempt.stream_seed or 0,
         start_epoch=attempt.start_epoch or 0,
-        recorded=attempt.environment,
-        listen=listen,
+        environment=attempt.environment,
+        stored=ended.stored,
     )
-
-    def rows() -> Iterator[EpochNumbers]:
-        for epoch in range(len(ended.stored)):
-            (row,) = bank.train_epoch() if epoch else bank.admit([spec])
-            yield numbers_of(row, row.layers)
-
-    return is_same_program(attempt.environment, trainer.environment()), rows()
+    return trainer, replay
 
 
 def _line(each: Difference) -> str:

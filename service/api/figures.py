@@ -9,7 +9,7 @@ from pydantic import Field
 from service.api.bodies import StrictRoute
 from service.api.context import ContextDep, SweepRef, TrialId
 from service.api.documenting import errors
-from service.errors import NotFound
+from service.errors import Conflict, NotFound, ServiceError
 from service.figures.kinds import SEVERAL_FIGURES, SWEEP_FIGURES, TRIAL_FIGURES
 from service.operations.drawing import draw_sweep, draw_trial, draw_trials
 from service.wire.sweeps import FigureKinds
@@ -33,10 +33,10 @@ def _kind(kinds: list[str]) -> Any:
     return Path(max_length=64, description=f"One of {', '.join(kinds)}.", examples=kinds[:1])
 
 
-def _answers(example: str) -> dict[int | str, dict[str, Any]]:
+def _answers(example: str, *kinds: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
     schema = {"type": "object", "description": "A Plotly figure: `data` and `layout`."}
     content = {"application/json": {"schema": schema}}
-    return errors(NotFound) | {200: {"description": f"The figure, such as {example}.", "content": content}}
+    return errors(NotFound, *kinds) | {200: {"description": f"The figure, such as {example}.", "content": content}}
 
 
 @router.get("/v1/figures", operation_id="list_figures", summary="The kinds of figures", responses=errors())
@@ -70,7 +70,7 @@ def of_sweep(
     operation_id="draw_trial",
     summary="A figure of a trial",
     response_class=Response,
-    responses=_answers("the gradient flow"),
+    responses=_answers("the gradient flow", Conflict),
 )
 def of_trial(
     context: ContextDep,
@@ -78,7 +78,9 @@ def of_trial(
     kind: Annotated[str, _kind(list(TRIAL_FIGURES))],
     epoch: Epoch = None,
 ) -> Response:
-    """As Plotly JSON, from the epochs of its present attempt."""
+    """As Plotly JSON, from the epochs of its present attempt; `steps` from what was recorded: 404 if nothing was, 409
+    while it is being made.
+    """
     return _json(draw_trial(context.database, trial, kind, epoch=epoch))
 
 

@@ -3,6 +3,7 @@
 sweep   queued → running ⇄ paused → stopping → completed | cancelled
 trial   waiting → running → completed | pruned | failed | cancelled
 lease   active → released | expired
+recording   queued ⇄ running → done | failed
 """
 
 from enum import StrEnum
@@ -98,6 +99,26 @@ class AttemptOutcome(StrEnum):
     CANCELLED = "cancelled"
     RELEASED = "released"
     LOST = "lost"
+
+
+class RecordingState(StrEnum):
+    """Where the recording of a trial's first steps is. `running` while a lease holds it."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a worker has it, or will."""
+        return self in (RecordingState.QUEUED, RecordingState.RUNNING)
+
+
+class ArtifactKind(StrEnum):
+    """What a file that was made of a trial holds. `steps`: a row per step and layer, as csv."""
+
+    STEPS = "steps"
 
 
 class Directive(StrEnum):

@@ -7,6 +7,7 @@ from service.figures.frame import Figure
 from service.figures.parallel import parallel_coordinate
 from service.figures.search_figures import contour, edf, importances, pareto, rank
 from service.figures.several import SeveralFacts, depth_profiles, gradient_flows, learning_curves_of, update_ratios
+from service.figures.step_figures import steps
 from service.figures.sweep_figures import (
     SweepFacts,
     history,
@@ -17,6 +18,9 @@ from service.figures.sweep_figures import (
 )
 from service.figures.timeline import timeline
 from service.figures.trial_figures import TrialFacts, depth_profile, gradient_flow, learning_curve, update_ratio
+
+STEPS = "steps"
+"""The kind that is drawn from a recording, not from epochs."""
 
 SWEEP_FIGURES: Mapping[str, Callable[[SweepFacts], Figure]] = {
     "history": history,
@@ -38,6 +42,7 @@ TRIAL_FIGURES: Mapping[str, Callable[[TrialFacts], Figure]] = {
     "update_ratio": update_ratio,
     "depth_profile": depth_profile,
     "learning_curve": learning_curve,
+    STEPS: steps,
 }
 SEVERAL_FIGURES: Mapping[str, Callable[[SeveralFacts], Figure]] = {
     "gradient_flow": gradient_flows,

@@ -1,5 +1,7 @@
 """Colors, symbols and patterns, the same in every figure; readable on white and on black, and in gray."""
 
+from typing import Any
+
 from service.domain.states import TrialState, Verdict
 
 ACCENT = "#5a76e2"
@@ -65,8 +67,22 @@ GROUP_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", 
 DIVERGING = [[0.0, "#2f6fbf"], [0.25, "#8fb8e3"], [0.5, "#ece8e1"], [0.75, "#e89c86"], [1.0, "#b93a2b"]]
 """Blue is below the middle, red above; the page swaps the middle for one that suits its theme."""
 
-SEQUENTIAL = [[0.0, "#d0a03c"], [0.5, "#a08a9c"], [1.0, "#5a76e2"]]
+SEQUENTIAL: list[list[Any]] = [[0.0, "#d0a03c"], [0.5, "#a08a9c"], [1.0, "#5a76e2"]]
 """From early to late, about equally strong on white and on black."""
+
+
+def sequential(share: float) -> str:
+    """The color of SEQUENTIAL at a share between 0 and 1, for lines, which no scale of Plotly's can color."""
+    below = max((stop for stop in SEQUENTIAL if stop[0] <= share), key=lambda stop: stop[0])
+    above = min((stop for stop in SEQUENTIAL if stop[0] >= share), key=lambda stop: stop[0])
+    width = above[0] - below[0]
+    weight = (share - below[0]) / width if width else 0.0
+    parts = zip(_channels(below[1]), _channels(above[1]), strict=True)
+    return "#" + "".join(f"{round(low + weight * (high - low)):02x}" for low, high in parts)
+
+
+def _channels(color: str) -> tuple[int, int, int]:
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
 
 
 def verdict_word(verdict: Verdict | None) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from service.domain.stability.rows import EpochRow, LayerRow
 from service.domain.stability.theory import WEIGHT_VARIANCE, gradient_profile
+from service.domain.steps import StepTable
 from service.figures.frame import Figure, Trace, empty, epoch_axis, figure
 from service.figures.palette import ACCENT, BEST, DIVERGING, MUTED
 from service.wire.parameters import Parameters
@@ -30,11 +31,13 @@ class TrialFacts:
         rows: By epoch; epoch 0 is the probe.
         parameters: The trial's.
         epoch: The epoch that a profile shows; None for the last.
+        steps: Its first steps, if they were recorded and are to be drawn.
     """
 
     rows: Sequence[EpochRow]
     parameters: Parameters
     epoch: int | None = None
+    steps: StepTable | None = None
 
 
 def learning_curve(facts: TrialFacts) -> Figure:

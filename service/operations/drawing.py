@@ -1,6 +1,7 @@
 """Drawing: one short read, then the pure functions of `figures` outside of it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from service.database.cases import read_cases
@@ -11,12 +12,13 @@ from service.domain.points import Curve, TrialPoint
 from service.errors import InvalidRequest, NotFound, Problem
 from service.figures.axes import parameter_names
 from service.figures.frame import Figure
-from service.figures.kinds import SEVERAL_FIGURES, SWEEP_FIGURES, TRIAL_FIGURES
+from service.figures.kinds import SEVERAL_FIGURES, STEPS, SWEEP_FIGURES, TRIAL_FIGURES
 from service.figures.several import MAX_TRIALS, NamedTrial, SeveralFacts
 from service.figures.sweep_figures import SweepFacts
 from service.figures.trial_figures import TrialFacts
 from service.operations.comparing import compare
 from service.operations.reading import resolve_sweep
+from service.operations.recording import read_recorded_steps
 from service.operations.weighing import weigh_sweep
 from service.suggestion.importances import ImportanceMemory
 
@@ -69,10 +71,13 @@ def draw_trial(database: Database, trial_id: str, kind: str, *, epoch: int | Non
         epoch: Which epoch a profile shows; the last if it is None or was not reported.
 
     Raises:
-        NotFound: No such trial, or no such kind; the message lists all kinds.
+        NotFound: No such trial, or no such kind; the message lists all kinds. `steps`: nothing is recorded.
+        Conflict: `steps`: they are being recorded.
     """
     draw = _kind(TRIAL_FIGURES, kind, "a trial")
     (trial,) = _read_trials(database, [trial_id], epoch)
+    if kind == STEPS:
+        return draw(replace(trial.facts, steps=read_recorded_steps(database, trial_id)))
     return draw(trial.facts)
 
 

@@ -16,6 +16,7 @@ from service.operations.reading import ListQuery, list_trials, resolve_sweep
 from service.operations.viewing import epoch_view, layer_view
 from service.wire.base import Answer
 from service.wire.parameters import Parameters
+from service.wire.recordings import RecordingView
 from service.wire.trials import EpochView, FailureView, LayerView, TrialView
 
 ExportTable = Literal["trials", "epochs", "layers"]
@@ -26,6 +27,7 @@ PAGE_ROWS = 500
 _NESTED: dict[str, tuple[str, type[Answer]]] = {
     "parameters": ("params", Parameters),
     "failure": ("failure", FailureView),
+    "recording": ("recording", RecordingView),
 }
 
 Plain = dict[str, Any]

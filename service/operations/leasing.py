@@ -8,12 +8,14 @@ from service.database.attempts import released_under
 from service.database.engine import Database
 from service.database.leased_trials import LeasedTrial, held_by, sweeps_held_by
 from service.database.leases import get_lease, release_if_active, renew_if_active
+from service.database.recordings import sweeps_recorded_under
 from service.database.sweeps import lock_sweeps
 from service.database.workers import see_working_worker
 from service.domain.lease import Fate, LeaseSettings, returns_to_waiting
 from service.domain.states import AttemptOutcome, LeaseState, TrialState
 from service.domain.sweep import Sweep
 from service.errors import Conflict, NotFound
+from service.operations.recording_leases import hand_back_recordings
 from service.operations.returning import Returned, return_trials
 from service.wire.leases import HeartbeatAnswer, HeartbeatRequest, ReleaseAnswer, ReleaseRequest
 
@@ -63,11 +65,13 @@ def release(database: Database, lease_id: str, request: ReleaseRequest, settings
     with database.write() as connection:
         now_ms = database.now_ms(connection)
         if renew_if_active(connection, lease_id, now_ms + settings.lease_ms) is not None:
-            sweeps = lock_sweeps(connection, sweeps_held_by(connection, lease_id))
+            recorded = sweeps_recorded_under(connection, lease_id) if wanted is None else []
+            sweeps = lock_sweeps(connection, [*sweeps_held_by(connection, lease_id), *recorded])
             held = held_by(connection, lease_id)
             back = [trial for trial in held if wanted is None or (trial.id, trial.attempt) in wanted]
             _hand_back(connection, sweeps, back, now_ms)
             if wanted is None:
+                hand_back_recordings(connection, lease_id, now_ms)
                 release_if_active(connection, lease_id, now_ms)
         elif not _is_released(connection, lease_id):
             raise _ended(connection, lease_id)

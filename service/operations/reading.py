@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from service.database.artifacts import artifacts_of
 from service.database.engine import Database
 from service.database.history import attempts_of, epochs_of, layers_of
 from service.database.listing import best_trials, position_of, sweeps_page, trials_page
@@ -17,6 +18,7 @@ from service.database.overview import (
     surroundings,
     verdict_counts,
 )
+from service.database.recordings import recordings_of
 from service.database.rescues import rescues_with
 from service.database.sweeps import find_sweep, get_sweep, submitted_file
 from service.database.trials import get_trial
@@ -35,6 +37,7 @@ from service.operations.viewing import (
     layer_view,
     metric_view,
     ranking_note,
+    recording_view,
     sweep_summary,
     sweep_view,
     trial_view,
@@ -226,14 +229,19 @@ def _summaries(
 
 
 def trial_views(connection: Connection, trials: Sequence[Trial]) -> tuple[TrialView, ...]:
-    """Trials with what stands beside them, in two queries for all."""
+    """Trials with what stands beside them, in a few queries for all."""
     ids = [trial.id for trial in trials]
     beside, rescues = surroundings(connection, ids), rescues_with(connection, ids)
     rescues_of: dict[str, list[Rescue]] = {trial_id: [] for trial_id in ids}
     for rescue in rescues:
         for side in (rescue.before, rescue.after):
             rescues_of.get(side.trial_id, []).append(rescue)
-    return tuple(trial_view(trial, beside.get(trial.id), rescues_of[trial.id]) for trial in trials)
+    recordings = recordings_of(connection, ids)
+    artifacts = artifacts_of(connection, list(recordings)) if recordings else {}
+    recording_views = {each: recording_view(recording, artifacts[each]) for each, recording in recordings.items()}
+    return tuple(
+        trial_view(trial, beside.get(trial.id), rescues_of[trial.id], recording_views.get(trial.id)) for trial in trials
+    )
 
 
 def _plan(query: ListQuery, known: FieldList) -> _Plan:

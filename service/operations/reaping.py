@@ -9,11 +9,13 @@ from service.database.claims import delete_claims_before
 from service.database.engine import Database
 from service.database.leased_trials import LeasedTrial, held_by, sweeps_held_by
 from service.database.leases import expire_if_overdue, extend_active, overdue_leases
+from service.database.recordings import sweeps_recorded_under
 from service.database.settled import add_active_time, timed_sweeps
 from service.database.sweeps import lock_sweep, lock_sweeps
 from service.domain.lease import LeaseSettings, fate_of_lost
 from service.domain.states import AttemptOutcome, TrialState
 from service.domain.sweep import Sweep
+from service.operations.recording_leases import lose_recordings
 from service.operations.returning import Returned, return_trials
 from service.operations.settling import settle_sweep
 
@@ -86,7 +88,8 @@ def _reap_one(database: Database, lease_id: str, settings: LeaseSettings) -> int
         worker_id = expire_if_overdue(connection, lease_id, now_ms)
         if worker_id is None:
             return None
-        sweeps = lock_sweeps(connection, sweeps_held_by(connection, lease_id))
+        recorded = sweeps_recorded_under(connection, lease_id)
+        sweeps = lock_sweeps(connection, [*sweeps_held_by(connection, lease_id), *recorded])
         batch = held_by(connection, lease_id)
         returned = [
             _returned(
@@ -100,6 +103,7 @@ def _reap_one(database: Database, lease_id: str, settings: LeaseSettings) -> int
             for trial in batch
         ]
         return_trials(connection, sweeps, returned, now_ms)
+        lose_recordings(connection, lease_id, worker_id=worker_id, settings=settings, now_ms=now_ms)
         return len(batch)
 
 

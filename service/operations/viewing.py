@@ -7,15 +7,18 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from service.database.artifacts import Artifact
 from service.database.history import Event
 from service.database.overview import BestSoFar, Surroundings
 from service.domain.goals import Metric
 from service.domain.progress import Forecast
+from service.domain.recording import Recording
 from service.domain.stability.rescue import Rescue, RescueSide
-from service.domain.states import TrialState, Verdict, WaitingFor
+from service.domain.states import ArtifactKind, RecordingState, TrialState, Verdict, WaitingFor
 from service.domain.sweep import Sweep
 from service.domain.trial import Trial
 from service.wire.health import WorkerView
+from service.wire.recordings import ArtifactView, RecordingView
 from service.wire.sweeps import (
     BestView,
     EventView,
@@ -124,7 +127,12 @@ def sweep_view(sweep: Sweep, summary: SweepSummary) -> SweepView:
     )
 
 
-def trial_view(trial: Trial, beside: Surroundings | None, rescues: Sequence[Rescue] = ()) -> TrialView:
+def trial_view(
+    trial: Trial,
+    beside: Surroundings | None,
+    rescues: Sequence[Rescue] = (),
+    recording: RecordingView | None = None,
+) -> TrialView:
     """One trial; `rescues` are those in which it is either side."""
     beside = beside or _NOTHING
     failure = None
@@ -174,6 +182,7 @@ def trial_view(trial: Trial, beside: Surroundings | None, rescues: Sequence[Resc
         would_have_pruned_epoch=trial.would_have_pruned_epoch,
         rescue_of=next((_rescue_view(one, one.before) for one in rescues if one.after.trial_id == trial.id), None),
         rescues=tuple(_rescue_view(one, one.after) for one in rescues if one.before.trial_id == trial.id),
+        recording=recording,
         wall_seconds=trial.wall_seconds,
         device_seconds=trial.device_seconds,
         created_at=moment(trial.created_at_ms),
@@ -190,6 +199,32 @@ def _rescue_view(rescue: Rescue, other: RescueSide) -> RescueView:
         worked=rescue.has_worked,
         summary=rescue.sentence(),
     )
+
+
+def recording_view(recording: Recording, artifacts: Sequence[Artifact]) -> RecordingView:
+    """The recording that was asked for last, beside the files of its trial."""
+    steps = next((file for file in artifacts if file.kind is ArtifactKind.STEPS), None)
+    is_done = recording.state is RecordingState.DONE and steps is not None
+    return RecordingView(
+        state=recording.state.value,
+        steps=recording.steps,
+        every=recording.every,
+        trial_attempt=recording.trial_attempt,
+        reason=recording.reason,
+        worker_id=recording.worker_id,
+        matches=steps.matches if is_done and steps else None,
+        differs_from_epoch=steps.differs_from_epoch if is_done and steps else None,
+        artifact=None if steps is None else steps.name,
+        requested_at=moment(recording.requested_at_ms),
+        started_at=moment_or_none(recording.started_at_ms),
+        made_at=moment_or_none(recording.ended_at_ms if is_done else None),
+    )
+
+
+def artifact_view(artifact: Artifact) -> ArtifactView:
+    """A file of a trial."""
+    columns = {name: getattr(artifact, name) for name in ArtifactView.model_fields if name not in ("kind", "made_at")}
+    return ArtifactView(**columns, kind=artifact.kind.value, made_at=moment(artifact.made_at_ms))
 
 
 def attempt_view(row: Row[Any]) -> AttemptView:

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, Field
 
 from service.wire.base import Answer, PositiveCount, Request
 from service.wire.parameters import Parameters
+from service.wire.recordings import RecordingView
 from service.wire.sweeps import MetricView
 
 TrialStateName = Literal["waiting", "running", "completed", "pruned", "failed", "cancelled"]
@@ -100,6 +101,9 @@ class TrialView(Answer):
     would_have_pruned_epoch: int | None
     rescue_of: Annotated[RescueView | None, Field(description="The trial that this one is to rescue.")] = None
     rescues: Annotated[tuple[RescueView, ...], Field(description="The trials that are to rescue this one.")] = ()
+    recording: Annotated[RecordingView | None, Field(description="Of its first steps; null if none was asked for.")] = (
+        None
+    )
     wall_seconds: float | None
     device_seconds: float | None
     created_at: AwareDatetime

@@ -1,5 +1,6 @@
 """`gradsweep up`, a sweep file, and the answer: real processes, real training, and the same again after a restart."""
 
+import csv
 import json
 import os
 import signal
@@ -78,6 +79,15 @@ def test_from_a_file_to_the_best_configuration(
     replay = household.processes.start("replay", number, *at, "--data-dir", str(household.database.parent))
     assert replay.wait() == 0, replay.said()
     assert "equal (the same program)" in replay.said()
+
+    asked = ask(capsys, "record", number, "--steps", "20", "--watch", *at)["recording"]
+    assert (asked["state"], asked["matches"], asked["reason"]) == ("done", True, None)
+    assert main.run(["artifacts", number, asked["artifact"], *at]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert [(int(row["step"]), int(row["layer"])) for row in rows] == [(n, m) for n in range(1, 21) for m in (1, 2, 3)]
+    (first,) = (epoch for epoch in shown["epochs"] if epoch["epoch"] == 1)
+    losses = [float(row["loss"]) for row in rows if row["layer"] == "1"][: first["steps"]]
+    assert sum(losses) / len(losses) == pytest.approx(first["train_loss"], rel=1e-5)
     assert record.faults() == {}
 
 

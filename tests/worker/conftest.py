@@ -9,12 +9,13 @@ import json
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from service.wire.leases import (
@@ -32,13 +33,22 @@ from service.wire.leases import (
     ReportRequest,
 )
 from service.wire.parameters import Parameters
+from service.wire.recording_claims import (
+    RecordingClaim,
+    RecordingClaimAnswer,
+    RecordingGrant,
+    RecordingReport,
+    RecordingReportAnswer,
+)
 from worker.client import ServiceClient
+from worker.entries import epoch_report
 from worker.folder import WorkerFolder
 from worker.main import Surroundings, Worker, assemble
 from worker.settings import WorkerSettings
 from worker.trainer import LoadedData
 from worker.training.contract import EpochRow, LayerRow, TestMetrics, TrialSpec
 from worker.training.hyperparameters import Hyperparameters
+from worker.training.statistics import StepRecord
 
 SHA256 = "0" * 64
 
@@ -171,6 +181,7 @@ class FakeTrainer:
         self.before_admit: Callable[[TrialSpec], None] = nothing
         self.before_epoch: Callable[[FakeBank], None] = nothing
         self.before_test: Callable[[TrialSpec], None] = nothing
+        self.before_replay: Callable[[], None] = nothing
         self.row: Callable[[str, TrialSpec, int], EpochRow] = lambda key, spec, epoch: a_row(
             key, epoch, 10, min(1.0, 0.1 * epoch)
         )
@@ -199,6 +210,40 @@ class FakeTrainer:
     def environment(self) -> dict[str, str]:
         return {"device": "fake"}
 
+    def replay_bank(
+        self,
+        dataset: str,
+        hyperparameters: Hyperparameters,
+        *,
+        stream_seed: int,
+        start_epoch: int,
+        recorded: Mapping[str, str],
+        listen: Callable[..., object],
+    ) -> "FakeReplayBank":
+        self.before_replay()
+        return FakeReplayBank(self, stream_seed, listen)
+
+    def environment_of(self, bank: "FakeBank") -> dict[str, str]:
+        return {"device": "fake", "device_kind": "CPU"}
+
+
+class FakeReplayBank(FakeBank):
+    """Tells of ten steps an epoch, of one kernel; its numbers are those of `a_row`."""
+
+    def __init__(self, trainer: FakeTrainer, stream_seed: int, listen: Callable[..., object]) -> None:
+        super().__init__(trainer, stream_seed, 1)
+        self._listen = listen
+
+    def train_epoch(self) -> list[EpochRow]:
+        rows = super().train_epoch()
+        ones, norms = np.ones(10, np.float32), np.ones((10, 1), np.float32)
+        steps = StepRecord(
+            loss=ones, correct=ones, global_norm=ones, kernel_grad_norm=norms, bias_grad_norm=norms,
+            update_norm=norms, weight_norm=np.ones((11, 1), np.float32), zero_fraction=norms,
+        )  # fmt: skip
+        self._listen(rows[0].key, steps, [(4, 1)])
+        return rows
+
 
 @dataclass
 class FakeTrial:
@@ -214,6 +259,21 @@ class FakeTrial:
     epochs: list[int] = field(default_factory=list)  # of all attempts, in the order they were stored
     starts: list[dict[str, Any]] = field(default_factory=list)
     final: dict[str, Any] | None = None
+
+
+@dataclass
+class FakeRecording:
+    """A recording as the fake service keeps it."""
+
+    trial_id: str
+    steps: int = 500
+    every: int = 1
+    stored: tuple[EpochRow, ...] = ()
+    dataset: str = "digits"
+    state: str = "queued"
+    attempt: int = 0
+    lease_id: str | None = None
+    claim_key: str | None = None
 
 
 _ENDED = httpx.Response(409, json={"detail": "the lease has ended: it holds no trials"})
@@ -239,6 +299,9 @@ class FakeService:
         self.encodings: list[str] = []
         self.tokens: list[str | None] = []
         self.retry_after_ms = 1000
+        self.recordings: list[FakeRecording] = []
+        self.recorded: list[tuple[str, RecordingReport]] = []
+        self.n_recording_claims = 0
         self._answers: dict[str, ClaimAnswer] = {}
         self._n_leases = 0
 
@@ -271,13 +334,26 @@ class FakeService:
         for trial in self.trials.values():
             if trial.lease_id == lease_id:
                 trial.state, trial.lease_id = "waiting", None
+        self._queue_recordings_of(lease_id)
+
+    def _queue_recordings_of(self, lease_id: str) -> None:
+        for recording in self.recordings:
+            if (recording.lease_id, recording.state) == (lease_id, "running"):
+                recording.state, recording.lease_id = "queued", None
+
+    def add_recording(self, trial_id: str, n_epochs: int = 2, **changes: Any) -> FakeRecording:
+        """Have the first steps of a trial recorded; its stored epochs are those that the fake bank measures."""
+        stored = tuple(a_row("", epoch, 10 * (epoch > 0), 0.1 * epoch or None) for epoch in range(n_epochs + 1))
+        self.recordings.append(FakeRecording(trial_id, **{"stored": stored} | changes))
+        return self.recordings[-1]
 
     def states(self) -> Counter[str]:
         return Counter(trial.state for trial in self.trials.values())
 
     def handle(self, request: httpx.Request) -> httpx.Response:
         kind = request.url.path.replace(":", "/").rsplit("/", 1)[1]
-        self.calls.append(kind)
+        if request.url.path != "/v1/claims/recordings":  # idle workers ask again and again
+            self.calls.append(kind)
         if self.is_away:
             raise httpx.ConnectError("connection refused")
         if kind in self.status_of:
@@ -295,7 +371,12 @@ class FakeService:
         if kind == "claims":
             claim = ClaimRequest.model_validate_json(body)
             return _ENDED if claim.lease_id in self.ended_leases else self._ok(self._claim(claim))
+        if path == "/v1/claims/recordings":
+            asked = RecordingClaim.model_validate_json(body)
+            return _ENDED if asked.lease_id in self.ended_leases else self._ok(self._claim_recording(asked))
         lease_id = path.replace(":", "/").split("/")[3]
+        if kind == "recordings":
+            return self._ok(self._take_recording(lease_id, RecordingReport.model_validate_json(body)))
         if kind == "reports":
             return self._take_report(lease_id, ReportRequest.model_validate_json(body))
         if kind == "heartbeat":
@@ -347,6 +428,55 @@ class FakeService:
             self._answers[request.claim_key] = answer
         return answer
 
+    def _claim_recording(self, request: RecordingClaim) -> RecordingClaimAnswer:
+        self.n_recording_claims += 1
+        usable = [
+            each
+            for each in self.recordings
+            if (each.state == "queued" and each.dataset in request.worker.datasets)
+            or (each.state == "running" and each.claim_key == request.claim_key)
+        ]
+        grant, lease_id = None, request.lease_id
+        if usable:
+            chosen = usable[0]
+            if chosen.state == "queued":
+                self._n_leases += lease_id is None
+                lease_id = lease_id or f"lse_{self._n_leases}"
+                chosen.state, chosen.lease_id, chosen.claim_key = "running", lease_id, request.claim_key
+                chosen.attempt += 1
+            lease_id = chosen.lease_id
+            grant = self._recording_grant(chosen)
+        return RecordingClaimAnswer(
+            lease_id=lease_id, lease_seconds=60, heartbeat_seconds=15, recording=grant, retry_after_ms=0
+        )
+
+    def _recording_grant(self, chosen: FakeRecording) -> RecordingGrant:
+        trial = self.trials[chosen.trial_id]
+        beside = {"attempt": 1, "reported_at": "2026-01-01T00:00:00Z", "objective": None, "directive": "continue"}
+        reports = [epoch_report(row).model_dump() for row in chosen.stored]
+        epochs = [
+            report | beside | {"directive_reason": None, "nonfinite": {}, "nonfinite_entries": 0} for report in reports
+        ]
+        layers = [
+            layer | {"epoch": report["epoch"], "nonfinite": {}, "nonfinite_entries": 0}
+            for report in reports
+            for layer in report["layers"]
+        ]
+        return RecordingGrant(
+            trial_id=chosen.trial_id, sweep_id="swp_1", number=trial.grant["number"], attempt=chosen.attempt,
+            steps=chosen.steps, every=chosen.every, dataset=chosen.dataset, dataset_sha256=SHA256, seed=3,
+            parameters=trial.grant["parameters"], stream_seed=7, start_epoch=0, environment={}, epochs=epochs,
+            layers=layers,
+        )  # fmt: skip
+
+    def _take_recording(self, lease_id: str, report: RecordingReport) -> RecordingReportAnswer:
+        self.recorded.append((lease_id, report))
+        [recording] = [each for each in self.recordings if each.trial_id == report.trial_id]
+        if (recording.lease_id, recording.attempt) != (lease_id, report.attempt):
+            return RecordingReportAnswer(outcome="gone")
+        recording.state = {"recorded": "done", "released": "queued"}.get(report.result.kind, report.result.kind)
+        return RecordingReportAnswer(outcome="stored")
+
     def _report(self, lease_id: str, entry: ReportEntry) -> EntryAnswer:
         trial = self.trials[entry.trial_id]
         epoch = None if entry.epoch is None else entry.epoch.epoch
@@ -379,6 +509,7 @@ class FakeService:
                 released.append(key)
         if named is None:
             self.ended_leases.add(lease_id)
+            self._queue_recordings_of(lease_id)
         return ReleaseAnswer(released=tuple(released))
 
 

@@ -1,7 +1,7 @@
 """Single steps of a trial, layer by layer: what `StepRecord` holds, as rows that a table can have."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 
 import numpy as np
 
@@ -64,3 +64,15 @@ def step_rows(
                 update_ratio=float(ratio[at, layer]),
                 weight_norm=float(record.weight_norm[at + 1, layer]),
             )
+
+
+def steps_csv(rows: Sequence[StepRow]) -> str:
+    """Rows under their names, as csv; values that are not finite are spelled inf, -inf, nan.
+
+    Nine digits are enough to tell any float32 from its neighbors.
+    """
+    lines = [",".join(field.name for field in fields(StepRow))]
+    lines += [
+        ",".join(f"{value:.9g}" if isinstance(value, float) else str(value) for value in astuple(row)) for row in rows
+    ]
+    return "\n".join(lines) + "\n"

@@ -11,6 +11,7 @@ from service.domain.parameters import canonical
 from service.domain.points import Curve, TrialPoint
 from service.domain.stability.rows import EpochRow, LayerRow
 from service.domain.states import Direction, Method, MetricAt, TrialState, Verdict
+from service.domain.steps import OF_LAYER, StepTable
 from service.figures.several import NamedTrial, SeveralFacts
 from service.figures.sweep_figures import SweepFacts
 from service.figures.trial_figures import TrialFacts
@@ -61,7 +62,10 @@ def sweep_facts() -> Callable[..., SweepFacts]:
 
 @pytest.fixture(scope="session")
 def trial_facts() -> Callable[..., TrialFacts]:
-    """What the figures of a trial are drawn from: per epoch the gradients of its layers, from the input up."""
+    """What the figures of a trial are drawn from: per epoch the gradients of its layers, from the input up.
+
+    Five steps are recorded, unless it is told otherwise.
+    """
 
     def make(*epochs: Sequence[float | None], units: Sequence[int] = (16, 16, 16), **rest: Any) -> TrialFacts:
         rows = [
@@ -75,7 +79,8 @@ def trial_facts() -> Callable[..., TrialFacts]:
             )
             for epoch, sizes in enumerate(epochs)
         ]
-        return TrialFacts(rows, canonical({"epochs": 3, "hidden_units": tuple(units)}), **rest)
+        recorded = {"steps": StepTable(range(1, 6), {name: [[1e-3] * 5] * 4 for name in OF_LAYER})} | rest
+        return TrialFacts(rows, canonical({"epochs": 3, "hidden_units": tuple(units)}), **recorded)
 
     return make
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gradsweep.cli.comparing import STATISTICS, compare, difference, first_unequal, is_same_program, numbers_of
+from worker.comparing import STATISTICS, compare, difference, first_unequal, is_same_program, numbers_of
 
 HERE = {"trainer": "fused", "device_kind": "CPU", "device": "x86_64", "kinds": "{}", "slots_per_tile": "4"}
 
