@@ -64,9 +64,12 @@ REAL = """
 import sys
 from pathlib import Path
 from service.wire.leases import Grant
+from worker.comparing import numbers_of
 from worker.entries import completed, epoch_report, trial_spec
+from worker.replaying import Replay, record_steps
 from worker.settings import WorkerSettings
 from worker.trainer import make_trainer
+from worker.training.steps import steps_csv
 
 trainer = make_trainer(WorkerSettings(data_dir=Path(sys.argv[1]), trainer=sys.argv[2], device="CPU"))
 trainer.load("mine")
@@ -85,6 +88,19 @@ again.admit([trial_spec(grants[0], "again")])
 assert getattr(again, "compilations", 0) == n_compiled, "the same signature was compiled again"
 environment = trainer.environment()
 assert environment["trainer"] == sys.argv[2] and environment["device_kind"] == "CPU", environment
+
+stored = [numbers_of(row, row.layers) for row in rows if row.key == grants[0].trial_id]
+for recorded, is_same in ((environment, True), ({}, False)):
+    spec = trial_spec(grants[0], "replayed")
+    replay = Replay(
+        dataset="mine", spec=spec, stream_seed=7, start_epoch=0, environment=recorded, stored=stored
+    )
+    made = record_steps(trainer, replay, steps=4, every=2)
+    assert (made.same_program, made.differs_from_epoch, made.n_steps) == (is_same, None, 4), made
+    assert [(row.step, row.layer) for row in made.rows] == [(1, 1), (1, 2), (3, 1), (3, 2)]
+    assert steps_csv(made.rows).count("\\n") == 5
+    assert trainer.environment() == environment, "a replay is not what the next attempt runs on"
+assert getattr(again, "compilations", 0) <= n_compiled + 3, "the recorded program was compiled again"
 """
 
 

@@ -108,7 +108,7 @@ def test_a_table_that_is_none_is_refused(client, trial, make):
 def test_a_table_that_is_too_long_is_refused(client, trial, make):
     client.post(f"/v1/trials/{trial}:record", json={"steps": 3})
     status, problem = make("0" * 8_000_001)
-    assert (status, problem["errors"][0]["pointer"]) == (422, "/result/recorded/csv")
+    assert (status, problem["errors"][0]["pointer"]) == (422, "/result/csv")
 
 
 def test_in_a_table_of_trials_the_recording_is_flat(client, trial, make):
