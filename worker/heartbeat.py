@@ -83,8 +83,6 @@ class Pulse:
             return
         if self._phase == "training":
             self.idle.note("yielding" if self._is_yielding else "no_work", len(self._held))
-        elif self._phase == "recording":
-            self.idle.note("no_work", 0)
         elif self._phase == "idle":
             self.idle.note("service_away" if self._held else "no_work", 0)
         else:

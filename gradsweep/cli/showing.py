@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from gradsweep.cli.output import console, table
 from gradsweep.cli.progress import counts_line, rate_line
 from gradsweep.cli.wording import duration, number, parameter, total, trial_fate
+from service.wire.recordings import RecordingView
 from service.wire.sweeps import SweepView
 from service.wire.trials import EpochView, LayerView, TrialView
 
@@ -69,6 +70,8 @@ def print_trial(trial: TrialView, epochs: Sequence[EpochView], layers: Sequence[
         ("time", duration(trial.wall_seconds)),
     ]
     rows += [("rescue", one.summary) for one in (trial.rescue_of, *trial.rescues) if one is not None]
+    if trial.recording is not None:
+        rows.append(("first steps", recording_words(trial.recording)))
     if trial.failure is not None:
         rows.append(("failure", f"{trial.failure.type or trial.failure.kind}: {trial.failure.message or ''}"))
     screen.print(table(f"trial {trial.number}", ("", ""), rows))
@@ -87,6 +90,15 @@ def print_trial(trial: TrialView, epochs: Sequence[EpochView], layers: Sequence[
     if trial.failure is not None and trial.failure.traceback:
         screen.print(trial.failure.traceback)
     print_gradients(layers)
+
+
+def recording_words(recording: RecordingView) -> str:
+    """How far the recording of a trial's first steps is."""
+    which = f"{recording.steps}" + (f", every {recording.every}" if recording.every > 1 else "")
+    if recording.state == "done":
+        differs = "" if recording.matches else f", differ from what is stored from epoch {recording.differs_from_epoch}"
+        return f"{which}: recorded in {recording.artifact}{differs}"
+    return f"{which}: {recording.state}{'' if recording.reason is None else f' ({recording.reason})'}"
 
 
 def gradients_words(trial: TrialView) -> str:

@@ -23,9 +23,10 @@ from service.wire.base import (
 from service.wire.parameters import Parameters
 
 DatasetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-IdleCause = Literal["starting", "loading", "compiling", "draining", "no_work", "yielding", "service_away"]
-"""The process starts; a data set loads; the bank compiles (until its first epoch is trained); the worker drains;
-nothing waits; the bank is emptied for another signature; reports fill the spool, so training waits."""
+IdleCause = Literal["starting", "loading", "compiling", "recording", "draining", "no_work", "yielding", "service_away"]
+"""The process starts; a data set loads; the bank compiles (until its first epoch is trained); a trial's first steps are
+recorded; the worker drains; nothing waits; the bank is emptied for another signature; reports fill the spool, so
+training waits."""
 Phase = Literal["starting", "loading", "compiling", "training", "recording", "idle", "draining"]
 Spelling = Literal["inf", "-inf", "nan"]
 

@@ -33,6 +33,15 @@ def test_an_idle_worker_makes_a_recording_and_delivers_it(bench, service, ended)
     assert [line.split(",")[0] for line in lines[1:]] == [str(step) for step in range(1, 16)]
 
 
+def test_the_heartbeat_says_what_goes_on(bench, service, ended):
+    service.add_recording(ended, n_epochs=2)
+    bench.trainer.before_epoch = lambda _: bench.worker.heartbeat.renew()
+    bench.run_until_idle()
+    assert {beat.phase for beat in service.heartbeats} == {"recording"}
+    assert service.heartbeats[-1].idle_slot_seconds["recording"] == 4 * 1.0
+    assert [beat.steps_done for beat in service.heartbeats] == [0, 10]
+
+
 def test_only_as_many_epochs_are_trained_as_hold_the_steps(bench, service, ended):
     service.add_recording(ended, n_epochs=5, steps=11)
     bench.run_until_idle()

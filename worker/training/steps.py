@@ -1,7 +1,8 @@
 """Single steps of a trial, layer by layer: what `StepRecord` holds, as rows that a table can have."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 import numpy as np
 
@@ -71,8 +72,8 @@ def steps_csv(rows: Sequence[StepRow]) -> str:
 
     Nine digits are enough to tell any float32 from its neighbors.
     """
-    lines = [",".join(field.name for field in fields(StepRow))]
-    lines += [
-        ",".join(f"{value:.9g}" if isinstance(value, float) else str(value) for value in astuple(row)) for row in rows
-    ]
+    step, layer, *names = (field.name for field in fields(StepRow))
+    values_of = attrgetter(*names)
+    lines = [",".join((step, layer, *names))]
+    lines += [",".join((f"{row.step},{row.layer}", *(f"{value:.9g}" for value in values_of(row)))) for row in rows]
     return "\n".join(lines) + "\n"
