@@ -122,7 +122,7 @@ FAULTS = {
         "service/domain/recording.py",
         "(self.lease_id, self.attempt) == (lease_id, attempt)",
         "self.attempt == attempt",
-        (f"{OPERATIONS}/test_recording.py::test_a_stale_workers_result_is_refused",),
+        (f"{OPERATIONS}/test_recording.py::test_a_result_under_another_live_lease_is_refused",),
     ),
     "recording-overwritten": Fault(
         "service/operations/recording_leases.py",

@@ -71,23 +71,24 @@ def test_from_a_file_to_the_best_configuration(
     assert {layer["layer"] for layer in shown["layers"]} == {1, 2, 3}
     assert all(layer["update_ratio_median"] > 0 for layer in shown["layers"] if layer["epoch"] > 0)
 
+    number = f"latest/{best['best']['number']}"
+    asked = ask(capsys, "record", number, "--steps", "50", "--watch", *at)["recording"]
+    assert (asked["state"], asked["matches"], asked["reason"]) == ("done", True, None)
+
+    best = ask(capsys, "best", "latest", "-k", "2", *at)
     up.signal(signal.SIGTERM)
     assert up.wait() == 0
     start_up()
     assert ask(capsys, "best", "latest", "-k", "2", *at) == best
-    number = f"latest/{best['best']['number']}"
-    replay = household.processes.start("replay", number, *at, "--data-dir", str(household.database.parent))
-    assert replay.wait() == 0, replay.said()
-    assert "equal (the same program)" in replay.said()
-
-    asked = ask(capsys, "record", number, "--steps", "20", "--watch", *at)["recording"]
-    assert (asked["state"], asked["matches"], asked["reason"]) == ("done", True, None)
     assert main.run(["artifacts", number, asked["artifact"], *at]) == 0
     rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
-    assert [(int(row["step"]), int(row["layer"])) for row in rows] == [(n, m) for n in range(1, 21) for m in (1, 2, 3)]
+    assert [(int(row["step"]), int(row["layer"])) for row in rows] == [(n, m) for n in range(1, 51) for m in (1, 2, 3)]
     (first,) = (epoch for epoch in shown["epochs"] if epoch["epoch"] == 1)
     losses = [float(row["loss"]) for row in rows if row["layer"] == "1"][: first["steps"]]
     assert sum(losses) / len(losses) == pytest.approx(first["train_loss"], rel=1e-5)
+    replay = household.processes.start("replay", number, *at, "--data-dir", str(household.database.parent))
+    assert replay.wait() == 0, replay.said()
+    assert "equal (the same program)" in replay.said()
     assert record.faults() == {}
 
 

@@ -57,7 +57,7 @@ from service.wire.recording_claims import (
     RecordingReport,
 )
 
-N_EXAMPLES = max(6, int(os.environ.get("GRADSWEEP_MODEL_EXAMPLES", "0")))
+N_EXAMPLES = max(8, int(os.environ.get("GRADSWEEP_MODEL_EXAMPLES", "0")))
 N_STEPS = 40
 SETTINGS = LeaseSettings()
 COLUMNS = "step,layer,loss,global_norm,grad_norm,grad_rms,bias_grad_rms,update_ratio,weight_norm"
@@ -67,8 +67,31 @@ Fence = tuple[str, int]
 WORKERS = st.integers(0, 2)
 TRIALS = st.integers(0, 1)
 SERVICES = st.integers(0, 1)
-PLACES = st.integers(0, 40)
+PLACES = st.integers(0, 5)
 SELDOM = st.sampled_from([False, False, True])
+
+MOVES: dict[str, tuple[int, dict[str, st.SearchStrategy[Any]]]] = {
+    "ask": (4, {"trial": TRIALS, "service": SERVICES, "steps": st.sampled_from([1, 1, 1, 2])}),
+    "claim": (5, {"worker": WORKERS, "service": SERVICES, "is_lost": SELDOM}),
+    "send": (
+        5,
+        {
+            "place": PLACES,
+            "service": SERVICES,
+            "value": st.integers(0, 1),
+            "kind": st.sampled_from(["recorded", "recorded", "recorded", "failed"]),
+        },
+    ),
+    "hand_back": (2, {"place": PLACES, "service": SERVICES}),
+    "drain": (1, {"worker": WORKERS, "service": SERVICES}),
+    "beat": (2, {"worker": WORKERS, "service": SERVICES}),
+    "time_passes": (2, {"seconds": st.sampled_from([5, 20, 61]), "service": SERVICES}),
+}
+"""What may happen: how often, and with which arguments. Chosen by one rule, so that every run mixes them all."""
+
+STEPS = st.sampled_from([name for name, (weight, _) in MOVES.items() for _ in range(weight)]).flatmap(
+    lambda name: st.tuples(st.just(name), st.fixed_dictionaries(MOVES[name][1]))
+)
 
 
 def table(value: int) -> str:
@@ -140,12 +163,16 @@ class RecordingMachine(RuleBasedStateMachine):
     def key(self) -> str:
         return f"key-{next(self.numbers)}"
 
-    @rule(trial=TRIALS, service=SERVICES, steps=st.sampled_from([1, 1, 1, 2]))
+    @rule(step=STEPS)
+    def move(self, step: tuple[str, dict[str, Any]]) -> None:
+        """One of MOVES."""
+        name, arguments = step
+        getattr(self, name)(**arguments)
+
     def ask(self, trial: int, service: int, steps: int) -> None:
         """A user asks; another request while one is being made is refused."""
         was_done(lambda: record_trial(self.services[service], self.trials[trial], steps=steps, every=1))
 
-    @rule(worker=WORKERS, service=SERVICES, is_lost=SELDOM)
     def claim(self, worker: int, service: int, is_lost: bool) -> None:
         """A worker asks, or asks again what was not answered; the answer may be lost after the work was done."""
         one = self.workers[worker]
@@ -162,7 +189,6 @@ class RecordingMachine(RuleBasedStateMachine):
         one.held = (answer.recording.trial_id, answer.recording.attempt)
         self.given.append((one.held, answer.lease_id))
 
-    @rule(place=PLACES, service=SERVICES, value=st.integers(0, 1), kind=st.sampled_from(["recorded"] * 3 + ["failed"]))
     def send(self, place: int, service: int, value: int, kind: str) -> None:
         """A result, of the present or of any earlier time, once more or for the first time, the same or another."""
         if self.given:
@@ -172,7 +198,6 @@ class RecordingMachine(RuleBasedStateMachine):
             )
             self.take(fence, self.send_to(service, lease_id, fence, result), result)
 
-    @rule(place=PLACES, service=SERVICES)
     def hand_back(self, place: int, service: int) -> None:
         """One recording handed back."""
         if self.given:
@@ -194,7 +219,6 @@ class RecordingMachine(RuleBasedStateMachine):
         if outcome == "conflict":
             assert fence in self.ended
 
-    @rule(worker=WORKERS, service=SERVICES)
     def drain(self, worker: int, service: int) -> None:
         """A worker ends in good order."""
         one = self.workers[worker]
@@ -202,7 +226,6 @@ class RecordingMachine(RuleBasedStateMachine):
             was_done(lambda: release(self.services[service], one.lease_id or "", ReleaseRequest(), SETTINGS))
         one.lease_id = one.unanswered = one.held = None
 
-    @rule(worker=WORKERS, service=SERVICES)
     def beat(self, worker: int, service: int) -> None:
         """A heartbeat."""
         one = self.workers[worker]
@@ -210,7 +233,6 @@ class RecordingMachine(RuleBasedStateMachine):
             request = HeartbeatRequest(steps_done=1, phase="recording")
             was_done(lambda: heartbeat(self.services[service], one.lease_id or "", request, SETTINGS))
 
-    @rule(seconds=st.sampled_from([5, 20, 61]), service=SERVICES)
     def time_passes(self, seconds: int, service: int) -> None:
         """Time passes and the reaper makes its round."""
         self.clock.advance_seconds(seconds)

@@ -76,6 +76,10 @@ def test_it_is_asked_for_and_the_file_is_listed_and_written(
     work({"kind": "recorded", "csv": CSV, "same_program": True, "differs_from_epoch": 1})
     assert main.run(["artifacts", trial, "--url", url]) == 0
     assert "differ from epoch 1" in capsys.readouterr().out
+    assert main.run(["show", trial, "--url", url]) == 0
+    assert "1: recorded in steps-1.csv, differ from what is stored from epoch 1" in " ".join(
+        capsys.readouterr().out.split()
+    )
     assert main.run(["artifacts", trial, "steps-1.csv", "--url", url]) == 0
     assert capsys.readouterr().out == CSV
     assert main.run(["artifacts", trial, "-o", str(tmp_path / "steps.csv"), "--url", url]) == 0

@@ -238,6 +238,16 @@ def test_a_stale_workers_result_is_refused(database, clock, train, recorder, oth
     assert read_artifact(database, trial, "steps-2.csv")[1] == table(20, value="0.25")
 
 
+def test_a_result_under_another_live_lease_is_refused(database, train, recorder, other) -> None:
+    for trial in (train(), train()):
+        record_trial(database, trial, steps=20, every=1)
+    recorder.ask()
+    other.ask()
+    assert other.store(fence=recorder.fence) == "gone"
+    assert recorder.store(table(20, value="0.25")) == "stored"
+    assert other.store() == "stored"
+
+
 def test_a_result_of_an_earlier_request_is_refused(database, train, recorder) -> None:
     trial = train()
     record_trial(database, trial, steps=20, every=1)
