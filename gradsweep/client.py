@@ -156,6 +156,10 @@ class Client:
         """Kill: running trials are stopped at the end of their epoch."""
         return self._steer(sweep, "cancel")
 
+    def retry_failed(self, sweep: str) -> SweepView:
+        """Let all its failed trials run again; where none failed, nothing happens."""
+        return self._steer(sweep, "retry_failed")
+
     def delete(self, sweep: str) -> None:
         """Delete a sweep that is over, with all its trials."""
         self._send("DELETE", f"/v1/sweeps/{_segment(sweep)}")

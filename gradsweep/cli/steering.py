@@ -1,4 +1,4 @@
-"""`pause`, `resume`, `stop`, `cancel`, `delete` a sweep; `cancel` and `retry` a trial."""
+"""`pause`, `resume`, `stop`, `cancel`, `retry`, `delete` a sweep; `cancel` and `retry` a trial."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from gradsweep.cli.exits import CommandError, ExitCode
-from gradsweep.cli.options import DEFAULT_URL, Json, SweepReference, TokenFile, TrialReference, Url
+from gradsweep.cli.options import DEFAULT_URL, Json, SweepReference, TokenFile, Url
 
 if TYPE_CHECKING:
     from service.wire.sweeps import SweepView
@@ -53,13 +53,30 @@ def cancel(
         _tell_trial(client.cancel_trial(find_trial(client, reference).id), as_json)
 
 
-def retry(trial: TrialReference, url: Url = DEFAULT_URL, token_file: TokenFile = None, as_json: Json = False) -> None:
-    """Let a failed or cancelled trial run again."""
+def retry(
+    reference: Annotated[str, typer.Argument(metavar="SWEEP|TRIAL", help="A sweep, or a trial as SWEEP/NUMBER.")],
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+    as_json: Json = False,
+) -> None:
+    """Let all failed trials of a sweep, or one failed or cancelled trial, run again."""
     from gradsweep.cli.connection import connect
-    from gradsweep.cli.naming import find_trial
+    from gradsweep.cli.naming import find_sweep, find_trial, is_trial
+    from gradsweep.cli.output import print_json
 
     with connect(url, token_file) as client:
-        _tell_trial(client.retry_trial(find_trial(client, trial).id), as_json)
+        if is_trial(reference):
+            _tell_trial(client.retry_trial(find_trial(client, reference).id), as_json)
+            return
+        found = find_sweep(client, reference)
+        n_failed = found.counts.failed
+        sweep = client.retry_failed(found.id)
+    if as_json:
+        print_json(sweep)
+    elif n_failed == 0:
+        typer.echo(f"{sweep.name}: no trial has failed, nothing to try again")
+    else:
+        typer.echo(f"{sweep.name}: {n_failed} failed trial{'s' * (n_failed > 1)} will run again; {sweep.summary}")
 
 
 def delete(

@@ -261,6 +261,18 @@ def cancel(context: ContextDep, sweep: SweepRef) -> SweepView:
     return get(context, sweep)
 
 
+@router.post(
+    "/v1/sweeps/{sweep}:retry_failed",
+    operation_id="retry_failed",
+    summary="Let all its failed trials run again",
+    responses=errors(NotFound, Conflict),
+)
+def retry_failed(context: ContextDep, sweep: SweepRef) -> SweepView:
+    """Where none failed, nothing happens; a sweep that has completed opens again for them and then completes."""
+    steering.retry_failed(context.database, resolve_sweep(context.database, sweep).id)
+    return get(context, sweep)
+
+
 @router.delete(
     "/v1/sweeps/{sweep}",
     operation_id="delete_sweep",

@@ -1,4 +1,7 @@
-"""What a user's word does to one trial: each a conditional UPDATE under the sweep's lock."""
+"""What a user's word does to trials: each a conditional UPDATE under the sweep's lock."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import Connection, update
 
@@ -32,20 +35,38 @@ def requeue_if_failed_or_cancelled(connection: Connection, sweep: Sweep, trial_i
     statement = (
         update(trials)
         .where(trials.c.id == trial_id, trials.c.state.in_((TrialState.FAILED, TrialState.CANCELLED)))
-        .values(
-            state=TrialState.WAITING,
-            lost=0,
-            batch_limit=None,
-            not_before_ms=0,
-            stop_requested=False,
-            failure_kind=None,
-            failure_type=None,
-            failure_message=None,
-            failure_traceback=None,
-            objective=None,
-            best_epoch=None,
-            ended_at_ms=None,
-            revision=sweep.revision,
-        )
+        .values(**_AS_NEW, revision=sweep.revision)
     )
     return connection.execute(statement).rowcount == 1
+
+
+def requeue_failed(connection: Connection, sweep: Sweep) -> list[tuple[str, int]]:
+    """Have all failed trials of a locked sweep wait again, as `requeue_if_failed_or_cancelled` does one.
+
+    Returns:
+        Their ids and numbers, by number.
+    """
+    statement = (
+        update(trials)
+        .where(trials.c.sweep_id == sweep.id, trials.c.state == TrialState.FAILED)
+        .values(**_AS_NEW, revision=sweep.revision)
+        .returning(trials.c.id, trials.c.number)
+    )
+    return sorted(((row.id, row.number) for row in connection.execute(statement)), key=lambda one: one[1])
+
+
+_AS_NEW: Mapping[str, Any] = {
+    "state": TrialState.WAITING,
+    "lost": 0,
+    "batch_limit": None,
+    "not_before_ms": 0,
+    "stop_requested": False,
+    "failure_kind": None,
+    "failure_type": None,
+    "failure_message": None,
+    "failure_traceback": None,
+    "objective": None,
+    "best_epoch": None,
+    "ended_at_ms": None,
+}
+"""What a trial that waits again loses of its end; what it measured is written over by its next attempt."""

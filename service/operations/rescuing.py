@@ -172,7 +172,7 @@ def _enqueue(connection: Connection, sweep: Sweep | None, plan: _Plan, now_ms: i
 def _with_room(connection: Connection, sweep: Sweep, now_ms: int) -> Sweep:
     """The sweep with room for one trial more than it was to have."""
     if sweep.state is SweepState.COMPLETED:
-        return reopen_sweep(connection, sweep, now_ms)
+        return reopen_sweep(connection, sweep, now_ms, n_more=1)
     if sweep.state in (SweepState.STOPPING, SweepState.CANCELLED):
         later = "rescue it when the sweep has ended" if sweep.state is SweepState.STOPPING else "its trials stay as is"
         raise Conflict(f"sweep {sweep.name!r} is {sweep.state} and takes no trials; {later}")

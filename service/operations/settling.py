@@ -3,7 +3,7 @@
 queued ──first lease──► running ──nothing left──► completed
 running ──too many failed──► paused      running ──target reached, time is up──► stopping ──nothing runs──► completed
 stopping ──nothing runs──► cancelled, if `definition["cancelled"]` says that the user cancelled it
-completed ──rescue──► running ──it has ended──► completed as before; `definition["reopened"]` says how that was
+completed ──rescue, retry──► running ──it has ended──► completed as before; `definition["reopened"]` says how that was
 
 Every function here works on a sweep that the caller has locked, inside the caller's transaction.
 """
@@ -83,10 +83,10 @@ def kill_sweep(connection: Connection, sweep: Sweep, now_ms: int) -> Sweep:
     return sweep
 
 
-def reopen_sweep(connection: Connection, sweep: Sweep, now_ms: int) -> Sweep:
-    """Let a completed, locked sweep run one trial more, of the user's choice; `settle_sweep` completes it again.
+def reopen_sweep(connection: Connection, sweep: Sweep, now_ms: int, *, n_more: int) -> Sweep:
+    """Let a completed, locked sweep run trials again, or `n_more` of the user's choice; `settle_sweep` completes it.
 
-    The search proposes none: `run_cap` leaves room for the one alone. Why the sweep had ended, and its `run_cap`,
+    The search proposes none: `run_cap` leaves room for those alone. Why the sweep had ended, and its `run_cap`,
     are kept and come back with the end; meanwhile neither a target that was reached nor a budget that is used up,
     nor failures, count.
     """
@@ -99,7 +99,7 @@ def reopen_sweep(connection: Connection, sweep: Sweep, now_ms: int) -> Sweep:
         state=SweepState.RUNNING,
         state_reason=None,
         ended_at_ms=None,
-        run_cap=sweep.n_trials + 1,
+        run_cap=sweep.n_trials + n_more,
         definition=sweep.definition | {"reopened": before},
     )
 

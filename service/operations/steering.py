@@ -4,10 +4,10 @@ sweep   queued | running ──pause──► paused ──resume──► queue
         queued | running | paused ──stop──► stopping ──nothing runs──► completed
         any that has not ended ──cancel──► stopping ──nothing runs──► cancelled
 trial   waiting ──cancel──► cancelled      running ──cancel──► told to stop, cancelled when its worker says so
-        failed | cancelled ──retry──► waiting, as long as the sweep goes on
+        failed | cancelled ──retry──► waiting; a sweep that has completed opens again for those it takes back
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +15,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from service.database.engine import Database
-from service.database.steered import cancel_if_waiting, request_stop_if_running, requeue_if_failed_or_cancelled
+from service.database.steered import (
+    cancel_if_waiting,
+    request_stop_if_running,
+    requeue_failed,
+    requeue_if_failed_or_cancelled,
+)
 from service.database.submissions import delete_sweep_row
 from service.database.sweeps import NewEvent, append_events, get_sweep, lock_sweep, set_sweep_state
 from service.database.trials import get_trial
@@ -24,9 +29,10 @@ from service.domain.states import SweepReason, SweepState, TrialState
 from service.domain.sweep import Sweep
 from service.domain.trial import Trial
 from service.errors import Conflict, NotFound
-from service.operations.settling import drain_sweep, kill_sweep, settle_sweep, trial_event
+from service.operations.settling import drain_sweep, kill_sweep, reopen_sweep, settle_sweep, trial_event
 
 _GOES_ON = (SweepState.QUEUED, SweepState.RUNNING, SweepState.PAUSED)
+_TAKES_BACK = (*_GOES_ON, SweepState.COMPLETED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +56,19 @@ class _Steered:
         settle_sweep(self.connection, sweep, self.now_ms)
         return get_sweep(self.connection, sweep.id) or sweep
 
+    def take_back(self, waiting: Sequence[tuple[str, int]]) -> Sweep:
+        """Tell of trials that wait again, by id and number; a sweep that had completed opens for them."""
+        sweep = self.sweep
+        if sweep.state is SweepState.COMPLETED:
+            sweep = reopen_sweep(self.connection, sweep, self.now_ms, n_more=0)
+        events = [trial_event("trial_waiting", *one, reason="retry") for one in waiting]
+        append_events(self.connection, sweep.id, events, self.now_ms)
+        return self.settled(sweep)
+
     def require(self, *states: SweepState, to: str) -> None:
         """Refuse unless the sweep is in one of these states."""
         if self.sweep.state not in states:
-            allowed = " or ".join(states)
+            allowed = ", ".join(states[:-1]) + f" or {states[-1]}" if states[1:] else states[0]
             raise Conflict(f"sweep {self.sweep.name!r} is {self.sweep.state}; only one that is {allowed} can be {to}")
 
 
@@ -106,6 +121,17 @@ def delete_sweep(database: Database, sweep_id: str) -> Sweep:
         return steered.sweep
 
 
+def retry_failed(database: Database, sweep_id: str) -> Sweep:
+    """Have every failed trial of a sweep wait again, as `retry_trial` does one; where none failed, nothing happens.
+
+    All wait at once, whatever `max_parallel` says: they were chosen already, so that the search loses nothing.
+    """
+    with _steer(database, sweep_id) as steered:
+        steered.require(*_TAKES_BACK, to="given trials again")
+        waiting = requeue_failed(steered.connection, steered.sweep)
+        return steered.take_back(waiting) if waiting else steered.sweep
+
+
 @contextmanager
 def _steer_trial(database: Database, trial_id: str) -> Iterator[tuple[_Steered, Trial]]:
     """A trial as it is under its sweep's lock."""
@@ -139,7 +165,7 @@ def cancel_trial(database: Database, trial_id: str) -> Trial:
 def retry_trial(database: Database, trial_id: str) -> Trial:
     """Have a failed or cancelled trial wait again, with all its lives and under the same number."""
     with _steer_trial(database, trial_id) as (steered, trial):
-        steered.require(*_GOES_ON, to="given trials again")
+        steered.require(*_TAKES_BACK, to="given trials again")
         n_active = sum(count_active(steered.connection, [trial.sweep_id])[trial.sweep_id].values())
         if n_active >= steered.sweep.max_parallel:
             raise Conflict(
@@ -147,7 +173,5 @@ def retry_trial(database: Database, trial_id: str) -> Trial:
             )
         if not requeue_if_failed_or_cancelled(steered.connection, steered.sweep, trial_id):
             raise Conflict(f"trial {trial.number} is {trial.state}; only a failed or cancelled one can be retried")
-        event = trial_event("trial_waiting", trial.id, trial.number, reason="retry")
-        append_events(steered.connection, steered.sweep.id, [event], steered.now_ms)
-        settle_sweep(steered.connection, steered.sweep, steered.now_ms)
+        steered.take_back([(trial.id, trial.number)])
         return _reread(steered, trial_id)

@@ -63,6 +63,7 @@ def test_submits_looks_and_steers(client):
     assert json.loads(client.sweep_file(sweep.id, resolved=True)) == sweep.resolved
     assert client.pause(sweep.id).state == "paused"
     assert client.resume(sweep.id).state == "queued"
+    assert client.retry_failed(sweep.id).counts.total == 0
     assert client.cancel(sweep.id).state == "cancelled"
     client.delete(sweep.id)
     assert client.sweeps().sweeps == ()

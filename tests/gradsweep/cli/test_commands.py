@@ -332,6 +332,19 @@ def test_steering(gradsweep: Run, sweep: SweepView) -> None:
     gradsweep("resume", sweep.name, code=2)
 
 
+def test_retry_takes_all_of_a_sweep_that_failed(gradsweep: Run, sweep: SweepView, url: str) -> None:
+    assert gradsweep("retry", "first") == "first: no trial has failed, nothing to try again\n"
+    claim = {"claim_key": "clm_1", "worker": WORKER, "max_trials": 3}
+    with httpx.Client(base_url=url, trust_env=False) as http:
+        answer = http.post("/v1/claims", json=claim).raise_for_status().json()
+        final = {"kind": "failed", "failure_kind": "error", "error_type": "E", "message": "m", "traceback": "t"}
+        ends = [{"trial_id": one["trial_id"], "attempt": 1, "final": final} for one in answer["grants"]]
+        http.post(f"/v1/leases/{answer['lease_id']}/reports", json={"entries": ends}).raise_for_status()
+    assert gradsweep("retry", "first/0") == "trial 0: waiting\n"
+    assert gradsweep("retry", "latest").startswith("first: 2 failed trials will run again; running")
+    assert json.loads(gradsweep("retry", sweep.id, "--json"))["counts"]["waiting"] == 3
+
+
 def test_delete_needs_a_yes(gradsweep: Run, sweep: SweepView, url: str, capsys: pytest.CaptureFixture[str]) -> None:
     gradsweep("cancel", sweep.name)
     assert main.run(["delete", sweep.name, "--url", url]) == 2

@@ -30,6 +30,7 @@ ROUTES = {
     "resume_sweep": "POST /v1/sweeps/{sweep}:resume",
     "stop_sweep": "POST /v1/sweeps/{sweep}:stop",
     "cancel_sweep": "POST /v1/sweeps/{sweep}:cancel",
+    "retry_failed": "POST /v1/sweeps/{sweep}:retry_failed",
     "delete_sweep": "DELETE /v1/sweeps/{sweep}",
     "get_trial": "GET /v1/trials/{trial}",
     "list_attempts": "GET /v1/trials/{trial}/attempts",

@@ -133,12 +133,22 @@ def test_stopping_drains_and_cancelling_kills(client, submit, worker):
     assert client.get(f"/v1/trials/{grants[1]['trial_id']}").json()["stop_requested"]
 
 
-@pytest.mark.parametrize("verb", ["pause", "resume", "stop", "cancel"])
+@pytest.mark.parametrize("verb", ["pause", "resume", "stop", "cancel", "retry_failed"])
 def test_what_is_over_cannot_be_steered(client, submit, verb):
     sweep_id = submit()
     client.post(f"/v1/sweeps/{sweep_id}:cancel")
     answer = client.post(f"/v1/sweeps/{sweep_id}:{verb}")
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+
+
+def test_tries_all_that_failed_again_and_twice_is_once(client, submit, worker):
+    sweep_id = submit()
+    grants = worker.claim(3)
+    final = {"kind": "failed", "failure_kind": "error", "error_type": "ValueError", "message": "bad", "traceback": "T"}
+    worker.report(*({"trial_id": one["trial_id"], "attempt": 1, "final": final} for one in grants[:2]))
+    for _ in range(2):
+        counts = client.post(f"/v1/sweeps/{sweep_id}:retry_failed").json()["counts"]
+        assert (counts["failed"], counts["waiting"], counts["running"]) == (0, 2, 1)
 
 
 def test_deletes_what_does_not_run(client, submit, worker):
@@ -163,6 +173,7 @@ def test_deletes_what_does_not_run(client, submit, worker):
         ("POST", ":resume"),
         ("POST", ":stop"),
         ("POST", ":cancel"),
+        ("POST", ":retry_failed"),
         ("DELETE", ""),
     ],
 )

@@ -17,6 +17,7 @@ from service.operations.steering import (
     delete_sweep,
     pause_sweep,
     resume_sweep,
+    retry_failed,
     retry_trial,
     stop_sweep,
 )
@@ -105,7 +106,7 @@ def test_what_is_not_possible_is_a_conflict_and_changes_nothing(
     assert (record.sweep(sweep)[0], record.events(sweep)) == (state, events)
 
 
-@pytest.mark.parametrize("verb", [*VERBS.values(), cancel_trial, retry_trial])
+@pytest.mark.parametrize("verb", [*VERBS.values(), cancel_trial, retry_failed, retry_trial])
 def test_what_is_not_there_is_not_found(sqlite_database: Database, verb: Callable[..., Any]) -> None:
     with pytest.raises(NotFound, match="xyz_none"):
         verb(sqlite_database, "xyz_none")
@@ -234,11 +235,86 @@ def test_a_retry_keeps_max_parallel(database: Database, submit: Callable[..., Sw
         retry_trial(database, fence[0])
 
 
-def test_nothing_is_retried_in_a_sweep_that_is_over(
-    database: Database, submit: Callable[..., Sweep], worker: Any, speak: Any
+def test_a_completed_sweep_opens_for_a_retry_and_completes_as_before(
+    database: Database, submit: Callable[..., Sweep], worker: Any, record: Any, speak: Any
 ) -> None:
-    submit(run_cap=1)
+    sweep = submit(run_cap=1)
     (fence,) = worker.claim(1)
     worker.report(speak["final"](fence, "failed"))
-    with pytest.raises(Conflict, match="completed"):
-        retry_trial(database, fence[0])
+    retry_trial(database, fence[0])
+    assert record.sweep(sweep) == ("running", None)
+    assert record.events(sweep)[-3:] == ["sweep_completed", "sweep_reopened", "trial_waiting"]
+    (again,) = worker.claim(4)
+    worker.report(speak["epoch"](again, 1), speak["final"](again))
+    assert record.sweep(sweep) == ("completed", "run_cap")
+
+
+@pytest.mark.parametrize("state", ["stopping", "cancelled"])
+@pytest.mark.parametrize("verb", [lambda database, fence, _: retry_trial(database, fence[0]),
+                                  lambda database, _, sweep: retry_failed(database, sweep.id)])  # fmt: skip
+def test_nothing_is_retried_in_a_sweep_that_was_ended(
+    database: Database,
+    submit: Callable[..., Sweep],
+    worker: Any,
+    speak: Any,
+    record: Any,
+    state: str,
+    verb: Callable[..., Any],
+) -> None:
+    sweep = submit(max_parallel=2)
+    first, second = worker.claim(2)
+    worker.report(speak["final"](first, "failed"))
+    cancel_sweep(database, sweep.id)
+    worker.release([second] * (state == "cancelled"))
+    assert record.sweep(sweep)[0] == state
+    with pytest.raises(Conflict, match=f"is {state}; only one that is queued, running, paused or completed"):
+        verb(database, first, sweep)
+
+
+def test_all_that_failed_wait_again_and_only_they(
+    database: Database, submit: Callable[..., Sweep], worker: Any, record: Any, speak: Any
+) -> None:
+    sweep = submit(run_cap=6, max_parallel=4)
+    first, second, third, fourth = worker.claim(4)
+    worker.report(speak["final"](first, "failed"), speak["final"](third, "failed"))
+    worker.report(speak["epoch"](second, 1), speak["final"](second))
+    worker.claim(2)
+    before = record.events(sweep)
+    retry_failed(database, sweep.id)
+    assert record.events(sweep) == [*before, "trial_waiting", "trial_waiting"]
+    states = [record.trial(fence).state.value for fence in (first, second, third, fourth)]
+    assert states == ["waiting", "completed", "waiting", "running"]
+    assert (record.trial(first).failure_kind, record.trial(first).lost) == (None, 0)
+    assert worker.claim(4) == [(first[0], 2), (third[0], 2)]
+
+
+def test_where_none_failed_nothing_happens_and_twice_is_once(
+    database: Database, submit: Callable[..., Sweep], worker: Any, record: Any, speak: Any
+) -> None:
+    sweep = submit(run_cap=2, max_parallel=2)
+    first, second = worker.claim(2)
+    worker.report(speak["epoch"](second, 1), speak["final"](second))
+    worker.report(speak["final"](first, "failed"))
+    assert retry_failed(database, sweep.id).state is SweepState.RUNNING
+    events = record.events(sweep)
+    assert retry_failed(database, sweep.id).state is SweepState.RUNNING
+    assert record.events(sweep) == events
+    (again,) = worker.claim(4)
+    worker.report(speak["epoch"](again, 1), speak["final"](again))
+    assert retry_failed(database, sweep.id).state is SweepState.COMPLETED
+    assert record.events(sweep)[-1] == "sweep_completed"
+
+
+def test_a_sweep_that_paused_itself_takes_its_failures_back_and_stays_paused(
+    database: Database, submit: Callable[..., Sweep], worker: Any, new_worker: Any, record: Any, speak: Any
+) -> None:
+    sweep = submit(run_cap=10, max_parallel=8)
+    fences = worker.claim(8)
+    worker.report(*(speak["final"](fence, "failed") for fence in fences))
+    assert record.sweep(sweep) == ("paused", "failure_limit")
+    retry_failed(database, sweep.id)
+    other = new_worker("w2")
+    assert record.sweep(sweep) == ("paused", "failure_limit")
+    assert other.claim(8) == []
+    resume_sweep(database, sweep.id)
+    assert other.claim(8) == [(trial_id, 2) for trial_id, _ in fences]
