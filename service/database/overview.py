@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Row, and_, case, func, or_, select
 
 from service.database.feasible import keeps_bounds
-from service.database.tables import epochs, leases, sweeps, trials, workers
+from service.database.tables import attempts, epochs, leases, sweeps, trials, workers
 from service.domain.progress import LiveWorker, StateSum
-from service.domain.states import Direction, LeaseState, SweepState, TrialState, Verdict
+from service.domain.states import AttemptOutcome, Direction, LeaseState, SweepState, TrialState, Verdict
 from service.domain.sweep import Sweep
+
+_TO_THE_END = (AttemptOutcome.COMPLETED, AttemptOutcome.PRUNED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +115,20 @@ def live_workers(connection: Connection, since_ms: int) -> list[LiveWorker]:
     return [LiveWorker(row.phase, frozenset(row.datasets)) for row in connection.execute(statement)]
 
 
-def all_workers(connection: Connection) -> Sequence[Row[tuple[object, ...]]]:
-    """All workers, the one heard of latest first, each with the number of trials that it holds (`n_trials`)."""
+def all_workers(connection: Connection, since_ms: int) -> Sequence[Row[tuple[object, ...]]]:
+    """All workers, the one heard of latest first.
+
+    Each with the number of trials that it holds (`n_trials`), and of those that it brought to their end since a moment
+    (`n_ended`): completed or pruned, found by the leases that were alive since, which are few.
+    """
+    lasting = or_(leases.c.ended_at_ms.is_(None), leases.c.ended_at_ms >= since_ms)
+    ended = (
+        select(attempts.c.worker_id, func.count().label("n_ended"))
+        .select_from(leases.join(attempts, attempts.c.lease_id == leases.c.id))
+        .where(lasting, attempts.c.ended_at_ms >= since_ms, attempts.c.outcome.in_(_TO_THE_END))
+        .group_by(attempts.c.worker_id)
+        .subquery()
+    )
     held = (
         select(leases.c.worker_id, func.count().label("n_trials"))
         .select_from(leases.join(trials, trials.c.lease_id == leases.c.id))
@@ -123,8 +137,16 @@ def all_workers(connection: Connection) -> Sequence[Row[tuple[object, ...]]]:
         .subquery()
     )
     statement = (
-        select(workers, func.coalesce(held.c.n_trials, 0).label("n_trials"))
-        .select_from(workers.outerjoin(held, held.c.worker_id == workers.c.id))
+        select(
+            workers,
+            func.coalesce(held.c.n_trials, 0).label("n_trials"),
+            func.coalesce(ended.c.n_ended, 0).label("n_ended"),
+        )
+        .select_from(
+            workers.outerjoin(held, held.c.worker_id == workers.c.id).outerjoin(
+                ended, ended.c.worker_id == workers.c.id
+            )
+        )
         .order_by(workers.c.last_seen_ms.desc(), workers.c.id)
         .limit(1000)
     )

@@ -31,6 +31,7 @@ from service.domain.sweep import Sweep
 from service.domain.trial import Trial
 from service.errors import NotFound
 from service.operations.viewing import (
+    RATE_MS,
     attempt_view,
     epoch_view,
     infeasible_view,
@@ -178,9 +179,10 @@ def read_gradients(database: Database, trial_id: str, *, layer: int | None, from
 def list_workers(database: Database, *, alive_seconds: float) -> WorkerList:
     """All workers, the one heard of latest first."""
     with database.read() as connection:
-        alive_since_ms = database.now_ms(connection) - round(alive_seconds * 1000)
-        rows = all_workers(connection)
-    return WorkerList(workers=tuple(worker_view(row, alive_since_ms=alive_since_ms) for row in rows))
+        now_ms = database.now_ms(connection)
+        rows = all_workers(connection, now_ms - RATE_MS)
+    alive_since_ms = now_ms - round(alive_seconds * 1000)
+    return WorkerList(workers=tuple(worker_view(row, alive_since_ms=alive_since_ms, now_ms=now_ms) for row in rows))
 
 
 def count_everything(database: Database) -> dict[str, dict[str, int]]:

@@ -270,14 +270,20 @@ def event_view(event: Event) -> EventView:
     )
 
 
+RATE_MS = 3_600_000
+"""Over how long a worker's rate is taken, or since it was first seen, if that is shorter; but for a minute at least."""
+_LEAST_RATE_MS = 60_000
+
+
 def _printable(text: str) -> str:
     """Text that a worker told of its machine: what would move a cursor or turn the writing round is replaced."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
-def worker_view(row: Row[Any], *, alive_since_ms: int) -> WorkerView:
-    """One row of `workers`, with the number of trials that it holds."""
+def worker_view(row: Row[Any], *, alive_since_ms: int, now_ms: int) -> WorkerView:
+    """One row of `workers`, with the numbers of trials that it holds, and ended within RATE_MS."""
     columns = dict(row._mapping)
+    over_ms = min(max(now_ms - row.first_seen_ms, _LEAST_RATE_MS), RATE_MS)
     return WorkerView.model_validate(
         columns
         | {
@@ -285,6 +291,7 @@ def worker_view(row: Row[Any], *, alive_since_ms: int) -> WorkerView:
             "device": _printable(row.device),
             "phase_since": moment(row.phase_since_ms),
             "idle_slot_seconds": row.idle_slot_seconds or {},
+            "trials_per_hour": row.n_ended * 3_600_000 / over_ms,
             "is_alive": row.last_seen_ms >= alive_since_ms,
             "is_quarantined": row.quarantined_at_ms is not None,
             "first_seen": moment(row.first_seen_ms),

@@ -29,6 +29,9 @@ class WorkerView(Answer):
     is_alive: Annotated[bool, Field(description="Whether it was heard of within one lease period.")]
     is_quarantined: bool
     n_trials: Annotated[int, Field(description="Trials that it holds now.")]
+    trials_per_hour: Annotated[
+        float, Field(description="Trials that it completed or pruned within the last hour, or since it came.")
+    ] = 0.0
     first_seen: AwareDatetime
     last_seen: AwareDatetime
 

@@ -61,6 +61,17 @@ def test_a_worker_is_listed(client, submit, worker, clock):
     assert not client.get("/v1/workers").json()["workers"][0]["is_alive"]
 
 
+def test_a_worker_has_a_rate(client, submit, worker, clock):
+    submit()
+    for grant in worker.claim(2):
+        worker.train(grant)
+    rates = []
+    for seconds in (0, 1800, 1799, 2):
+        clock.advance_seconds(seconds)
+        rates.append(client.get("/v1/workers").json()["workers"][0]["trials_per_hour"])
+    assert rates == [120, 4, pytest.approx(2.0, rel=1e-3), 0]
+
+
 def test_a_lost_lease_holds_nothing(lasting_client):
     entry = {"trial_id": "trl_1", "attempt": 1, "epoch": {"epoch": 0, "steps": 0}}
     answer = lasting_client.post("/v1/leases/lse_nowhere/reports", json={"entries": [entry]})
