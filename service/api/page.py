@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,12 +11,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
 
+from service.api.form_choices import form_choices
 from service.errors import NotFound
 
 router = APIRouter(include_in_schema=False)
 
 PAGE_PREFIX = "/dashboard/"
 PLOTLY = "plotly.min.js"
+FORM_CHOICES = "form_choices.json"
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -34,6 +37,7 @@ _MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".json": "application/json",
 }
 
 
@@ -58,6 +62,7 @@ def page_files() -> Mapping[str, PageFile]:
     own = {entry.name: entry.read_bytes() for entry in (files("service") / "dashboard").iterdir() if entry.is_file()}
     made = {name: _page_file(name, content) for name, content in own.items()}
     made[PLOTLY] = _page_file(PLOTLY, (files("plotly") / "package_data" / PLOTLY).read_bytes())
+    made[FORM_CHOICES] = _page_file(FORM_CHOICES, json.dumps(form_choices()).encode())
     with_version = own["index.html"].replace(b"PLOTLY_VERSION", made[PLOTLY].version.encode())
     return made | {"index.html": _page_file("index.html", with_version)}
 

@@ -1,6 +1,7 @@
 // Which view is shown: an address after the # is a view and its parameters. A view lives until the address changes.
 import { get, remove } from "./api.js";
 import { element, fill } from "./dom.js";
+import { compareView } from "./compare_view.js";
 import { newView } from "./new_view.js";
 import { sweepView } from "./sweep_view.js";
 import { sweepsView } from "./sweeps_view.js";
@@ -12,6 +13,7 @@ const ROUTES = [
   [/^\/new$/, newView, "New sweep"],
   [/^\/workers$/, workersView, "Workers"],
   [/^\/sweeps\/([^/]+)$/, sweepView, "Sweep"],
+  [/^\/compare$/, compareView, "Trials side by side"],
   [/^\/trials\/([^/]+)$/, trialView, "Trial"],
 ];
 const view = document.getElementById("view");
@@ -48,7 +50,7 @@ function show() {
 
 function mark(path) {
   for (const link of document.querySelectorAll("nav a")) {
-    const isHere = link.hash === `#${path}` || (link.hash === "#/" && /^(\/?|\/(sweeps|trials)\/.*)$/.test(path));
+    const isHere = link.hash === `#${path}` || (link.hash === "#/" && /^(\/?|\/((sweeps|trials)\/.*|compare))$/.test(path));
     if (isHere) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }

@@ -22,6 +22,21 @@ export function fill(parent, ...children) {
   return parent;
 }
 
+/** Put newer children into an element: whoever is at one of the old ones stays there, and what was unfolded stays so. */
+export function renew(parent, ...children) {
+  const held = parent.contains(document.activeElement) ? document.activeElement : null;
+  const unfolded = new Set([...parent.querySelectorAll("details[open] > summary")].map(keyOf));
+  fill(parent, ...children);
+  for (const summary of parent.querySelectorAll("details > summary")) if (unfolded.has(keyOf(summary))) summary.parentElement.open = true;
+  if (held) [...parent.querySelectorAll(held.tagName)].find((one) => keyOf(one) === keyOf(held))?.focus({ preventScroll: true });
+  return parent;
+}
+
+/** By what an element is known again: a key of its own, else where it leads or what it says. */
+function keyOf(one) {
+  return one.dataset.key ?? one.getAttribute("href") ?? one.getAttribute("aria-label") ?? one.textContent;
+}
+
 function present(children) {
   return children.flat(3).filter((child) => child !== null && child !== undefined && child !== false && child !== "");
 }
@@ -35,18 +50,31 @@ export function announce(words) {
   document.getElementById("announcer").textContent = words;
 }
 
-/** Wait, or be woken by the view's end. */
-export function pause(milliseconds, signal) {
+/** Wait, or be woken: by the view's end, or by a "ring" of the bell. */
+export function pause(milliseconds, signal, bell = new EventTarget()) {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener("abort", () => { clearTimeout(timer); resolve(); }, { once: true });
+    const wake = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", wake);
+      bell.removeEventListener("ring", wake);
+      resolve();
+    };
+    const timer = setTimeout(wake, milliseconds);
+    signal.addEventListener("abort", wake);
+    bell.addEventListener("ring", wake);
   });
 }
 
-/** Run a look again and again until the view ends; slower while nobody sees the page. */
-export async function repeat(look, signal, milliseconds) {
+/**
+ * Run a look again and again until the view ends, each as long after the last as that one said; slower while nobody
+ * sees the page, at once when the bell rings.
+ */
+export async function repeat(look, signal, milliseconds, bell = new EventTarget()) {
+  let isRung = false;
+  bell.addEventListener("ring", () => { isRung = true; });
   while (!signal.aborted) {
+    isRung = false;
     const wait = (await look()) ?? milliseconds;
-    await pause(document.hidden ? Math.max(wait, 15000) : wait, signal);
+    if (!isRung) await pause(document.hidden ? Math.max(wait, 15000) : wait, signal, bell);
   }
 }

@@ -36,9 +36,13 @@ function template() {
   };
 }
 
+/** The middle of a diverging scale is the page's own: nothing to see there, in light and in dark. */
+function muted(scaled) {
+  return { ...scaled, colorscale: scaled.colorscale.map(([at, shade]) => [at, at === 0.5 ? color("--middle") : shade]) };
+}
+
 function themed(trace) {
-  if (trace.meta !== "diverging") return trace;
-  return { ...trace, colorscale: trace.colorscale.map(([at, shade]) => [at, at === 0.5 ? color("--middle") : shade]) };
+  return trace.meta === "diverging" && trace.colorscale ? muted(trace) : trace;
 }
 
 /**
@@ -60,8 +64,8 @@ export function figure({ onTrial = null, isLow = false } = {}) {
     plot.setAttribute("aria-label", title.text);
     if (!plot.classList.contains("js-plotly-plot")) fill(plot);
     await library.react(plot, drawn.data.map(themed), {
-      ...layout, template: template(), autosize: true, dragmode: narrow ? false : "zoom",
-      margin: { ...margin, t: legend && layout.showlegend ? 36 : 12, l: narrow ? 48 : 60, r: narrow ? 8 : 20 },
+      ...layout, ...(layout.coloraxis ? { coloraxis: muted(layout.coloraxis) } : {}), template: template(), autosize: true, dragmode: narrow ? false : "zoom",
+      margin: { ...margin, t: layout.coloraxis ? 68 : legend && layout.showlegend ? 36 : 12, l: narrow ? 48 : 60, r: narrow ? 8 : 20 },
       legend: { ...legend, font: { color: color("--soft") } },
     }, CONFIG);
     if (onTrial && !plot.dataset.leads) {

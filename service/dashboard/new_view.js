@@ -1,14 +1,16 @@
-// A new sweep: write the file, see at once what would become of it, submit it.
-import { at, request, sweepFile } from "./api.js";
-import { copyButton } from "./best_card.js";
+// A new sweep: a form and the file, two views of one text; see at once what would become of it, submit it.
+import { at, get, request, sweepFile } from "./api.js";
 import { announce, element, fill } from "./dom.js";
+import { elsewhere } from "./elsewhere.js";
+import { locate } from "./file_editor.js";
+import { sweepForm } from "./sweep_form.js";
 import { count, duration, number, word } from "./words.js";
 
 const TYPING_MS = 400;
-const EXAMPLE = `# Everything else has a default: see the answer on the right.
+const EXAMPLE = `# Everything else has a default.
 name: first-look
-dataset: digits              # mnist-5k, mnist, fashion-mnist
-method: tpe                  # random, grid, qmc
+dataset: digits
+method: tpe
 metric: {name: val_accuracy}
 run_cap: 20
 early_terminate: {type: hyperband, min_iter: 1, eta: 3}
@@ -16,33 +18,56 @@ parameters:
   learning_rate: {distribution: log_uniform_values, min: 1e-4, max: 1.0}
   optimizer: {values: [sgd, adam, rmsprop]}
   normalization: {values: [none, batch, layer]}
-  dropout: {min: 0.0, max: 0.5}
+  dropout: {distribution: uniform, min: 0.0, max: 0.5}
   residual: {values: [true, false]}
   hidden_units: {value: [64, 64, 64]}
   epochs: 8
 `;
 
-/** Show the form. `from` starts with another sweep's file. */
+/** Show form and file. `from` starts with another sweep's file. */
 export async function newView(view, { search }, signal) {
-  const text = element("textarea", { id: "file", spellcheck: "false", autocapitalize: "off", autocomplete: "off", wrap: "off", "aria-describedby": "verdict", value: await start(search, signal) });
-  const answer = element("div", { id: "verdict", class: "card", "aria-live": "polite" });
+  const [offered, begin, session] = await Promise.all([get("/dashboard/form_choices.json", signal), start(search, signal), get("/v1/session", signal)]);
+  const text = element("textarea", { id: "file", spellcheck: "false", autocapitalize: "off", autocomplete: "off", wrap: "off", "aria-describedby": "verdict", value: begin });
+  const verdict = element("div", { id: "verdict", role: "status" });
+  const answer = element("section", { class: "card", "aria-label": "The plan" });
   const submit = element("button", { class: "primary", type: "submit", disabled: true }, "Submit the sweep");
   const key = crypto.getRandomValues(new Uint32Array(4)).join("-");
+  const same = elsewhere(() => text.value, session.is_token_needed);
+  const form = sweepForm(offered, { look: () => text.value, put: (words) => { text.value = words; later(); } });
   let timer = null;
   let asked = 0;
 
+  /** Ask for the plan when typing has paused. */
+  function later() {
+    asked += 1;
+    submit.disabled = true;
+    clearTimeout(timer);
+    timer = setTimeout(check, TYPING_MS);
+  }
+
   async function check() {
     const mine = ++asked;
+    same.update();
     try {
       const plan = await request("/v1/sweeps?validate_only=true", { ...sweepFile(text.value), signal });
       if (mine !== asked) return;
+      form.complain([]);
+      fill(verdict, element("h2", { class: "s-stable" }, "✓ This can run"), element("p", { class: "soft small" }, inShort(plan.plan)));
       fill(answer, planned(plan));
       submit.disabled = false;
     } catch (error) {
       if (error.name === "AbortError" || mine !== asked) return;
       submit.disabled = true;
-      fill(answer, refused(error, (pointer) => select(text, pointer)));
+      tell(error);
     }
+  }
+
+  function tell(error) {
+    form.complain(error.errors);
+    const first = error.errors[0];
+    fill(verdict, element("h2", { class: "s-failed" }, "✕ This cannot run yet"),
+      element("p", { class: "soft small" }, error.errors.length > 1 ? `${count(error.errors.length, "problem")}, the first: ${first.message}` : first?.message ?? error.message));
+    fill(answer, refused(error, (pointer) => select(text, pointer)));
   }
 
   async function send(event) {
@@ -55,22 +80,21 @@ export async function newView(view, { search }, signal) {
       location.hash = at`#/sweeps/${sweep.id}`;
     } catch (error) {
       if (error.name === "AbortError") return;
-      fill(answer, refused(error, (pointer) => select(text, pointer)));
+      tell(error);
       submit.disabled = false;
     }
   }
 
-  text.addEventListener("input", () => {
-    submit.disabled = true;
-    clearTimeout(timer);
-    timer = setTimeout(check, TYPING_MS);
-  });
+  text.addEventListener("input", () => { form.refresh(); later(); });
   signal.addEventListener("abort", () => clearTimeout(timer));
+  form.refresh();
   fill(view,
-    element("div", {}, element("h1", {}, "New sweep"), element("p", { class: "lead" }, "The file is checked as you type; nothing is written until you submit it.")),
+    element("div", {}, element("h1", {}, "New sweep"), element("p", { class: "lead" }, "Fill in the form or write the file: each shows the other. It is checked as you type; nothing is written until you submit it.")),
     element("form", { class: "drafting", onsubmit: send },
-      element("div", { class: "field", style: "gap: 12px" }, element("label", { for: "file" }, "Sweep file (YAML or JSON)"), text, element("div", { class: "row" }, submit)),
-      element("div", { style: "display: grid; gap: 28px; grid-template-columns: minmax(0, 1fr)" }, answer, commands())));
+      form.whole,
+      element("div", { class: "drafted" },
+        element("div", { class: "field" }, element("label", { for: "file" }, "Sweep file (YAML or JSON)"), text), answer, same.whole),
+      element("div", { class: "submitting" }, verdict, submit)));
   await check();
 }
 
@@ -79,49 +103,41 @@ async function start(search, signal) {
   return EXAMPLE;
 }
 
+/** "20 trials in 1 program, about 2 min". */
+function inShort(plan) {
+  const parts = [plan.trials === null ? "as many trials as time allows" : count(plan.trials, "trial"), count(plan.programs, "program")];
+  return `${parts.join(" in ")}${plan.estimated_minutes === null ? "" : `, about ${duration(plan.estimated_minutes * 60)}`}`;
+}
+
 function planned(plan) {
   const numbers = Object.entries(plan.plan).filter(([, size]) => typeof size === "number");
   return [
-    element("h2", { class: "s-stable", style: "margin-bottom: 16px" }, "✓ This can run"),
+    element("h2", {}, "What it would do"),
     element("dl", {}, numbers.map(([name, size]) => element("div", {}, element("dt", {}, name === "estimated_minutes" ? "estimated time" : word(name)),
       element("dd", {}, name === "estimated_minutes" ? duration(size * 60) : number(size, 3))))),
-    plan.warnings.length ? element("ul", { class: "plain small", style: "margin-top: 18px" }, plan.warnings.map((words) => element("li", { class: "notice" }, words))) : null,
-    element("details", { style: "margin-top: 18px" }, element("summary", { class: "small" }, `With ${count(plan.defaulted.length, "default")} filled in`),
-      element("pre", {}, JSON.stringify(plan.resolved, null, 2))),
+    plan.warnings.length ? element("ul", { class: "plain small" }, plan.warnings.map((words) => element("li", { class: "notice" }, words))) : null,
+    element("details", {}, element("summary", { class: "small" }, `With ${count(plan.defaulted.length, "default")} filled in`),
+      element("pre", { tabindex: 0 }, JSON.stringify(plan.resolved, null, 2))),
   ];
 }
 
 function refused(error, onChoose) {
   return [
-    element("h2", { class: "s-failed", style: "margin-bottom: 6px" }, "✕ This cannot run yet"),
-    element("p", { class: "soft small", style: "margin-bottom: 14px" }, error.message),
+    element("h2", {}, "What stands against it"),
+    error.errors.length ? null : element("p", { class: "soft small" }, error.message),
     element("ul", { class: "plain problems small" }, error.errors.map(({ pointer, message }) => element("li", { class: "notice wrong" },
-      element("button", { type: "button", class: "quiet", style: "justify-self: start; margin-left: -8px", onclick: () => onChoose(pointer) }, element("code", {}, pointer || "the whole file")),
+      element("button", { type: "button", class: "quiet", onclick: () => onChoose(pointer) }, element("code", {}, pointer || "the whole file")),
       element("span", {}, message)))),
   ];
 }
 
-/** Select the key that a pointer ends in, as well as it can be found in the text. */
+/** Select the key that a pointer leads to. */
 function select(text, pointer) {
-  const keys = pointer.split("/").filter((key) => key && !/^\d+$/.test(key));
-  let found = 0;
-  let length = 0;
-  for (const key of keys) {
-    const next = text.value.indexOf(key, found + length);
-    if (next < 0) continue;
-    found = next;
-    length = key.length;
-  }
+  const found = locate(text.value, pointer);
   text.focus();
-  text.setSelectionRange(found, found + length);
-}
-
-function commands() {
-  const cli = `gradsweep submit sweep.yaml --watch --url ${location.origin}`;
-  const curl = `curl -X POST ${location.origin}/v1/sweeps \\\n  -H 'Content-Type: application/yaml' \\\n  --data-binary @sweep.yaml`;
-  const one = (name, words) => [element("div", { class: "row between", style: "margin: 14px 0 6px" }, element("h3", {}, name), copyButton("Copy", () => words)), element("pre", {}, words)];
-  return element("section", { class: "card", "aria-labelledby": "same" }, element("h2", { id: "same" }, "The same from elsewhere"),
-    element("p", { class: "soft small", style: "margin-top: 6px" }, "With the file saved as sweep.yaml:"), one("Terminal", cli), one("curl", curl));
+  if (!found) return;
+  text.setSelectionRange(...found);
+  text.scrollTop = Math.max(0, text.value.slice(0, found[0]).split("\n").length - 4) * parseFloat(getComputedStyle(text).lineHeight);
 }
 
 /** The same file gets the same key: a repeated submission makes one sweep. */

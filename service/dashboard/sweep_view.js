@@ -2,11 +2,11 @@
 import { at, follow, get, post, remove } from "./api.js";
 import { bestCard, copyButton } from "./best_card.js";
 import { confirm } from "./dialog.js";
-import { announce, element, fill } from "./dom.js";
+import { announce, element, fill, renew } from "./dom.js";
 import { figureTabs, searched } from "./figure_tabs.js";
 import { bar, inWords, tally } from "./progress.js";
 import { trialsTable } from "./trials_table.js";
-import { VERDICTS, duration, metric, moment, number, sign, since, word } from "./words.js";
+import { VERDICTS, count, duration, metric, moment, number, sign, since, word } from "./words.js";
 
 const LOOK_MS = 1000;
 const DRAW_MS = 5000;
@@ -23,6 +23,10 @@ const ACTIONS = {
     label: "Cancel …", when: ["queued", "running", "paused", "stopping"], path: ":cancel", title: "Cancel this sweep?", action: "Cancel the sweep",
     words: "Trials that run now end at their next epoch, and those that wait are cancelled. What was measured stays.", isDangerous: true,
   },
+  retry: {
+    label: (sweep) => `Try ${count(sweep.counts.failed, "failed trial")} again`, when: ["queued", "running", "paused", "completed"], path: ":retry_failed",
+    isPossible: (sweep) => sweep.counts.failed > 0,
+  },
   delete: {
     label: "Delete …", when: ["completed", "cancelled"], title: "Delete this sweep?", action: "Delete for good", isDangerous: true,
     words: "All its trials, epochs and gradients go with it. There is no way back.",
@@ -38,6 +42,7 @@ export async function sweepView(view, { id }, signal) {
   const best = element("div");
   const verdicts = element("section", { class: "card", "aria-labelledby": "fared" });
   const line = element("span", { class: "small soft" });
+  let isFollowed = false;
   const wrong = element("p", { class: "notice wrong", role: "alert", hidden: true });
   const figures = await figureTabs(sweep, signal);
   const table = trialsTable(sweep, names, signal);
@@ -54,10 +59,26 @@ export async function sweepView(view, { id }, signal) {
 
   function show(top) {
     document.title = `${sweep.name} · gradsweep`;
-    fill(head, heading(sweep, act, line));
-    fill(progress, counters(sweep));
-    fill(best, bestCard(top, names));
-    fill(verdicts, shares(sweep, table.choose));
+    renew(head, heading(sweep, act, line));
+    renew(progress, counters(sweep));
+    renew(best, bestCard(top, names));
+    renew(verdicts, shares(sweep, table.choose));
+  }
+
+  /** Follow the events, unless somebody does; a sweep that was over may have been opened again. */
+  async function listen() {
+    if (isFollowed) return;
+    isFollowed = true;
+    await follow(sweep.id, sweep.last_event, {
+      signal,
+      onLine: (state) => { line.textContent = { live: "live", lost: "the line is lost; trying again …", over: "" }[state]; if (state === "live") looks(); },
+      onEvents: (events) => {
+        looks();
+        says();
+        if (events.some((event) => ENDS.has(event.kind))) draws();
+      },
+    });
+    isFollowed = false;
   }
 
   async function act(name) {
@@ -72,6 +93,7 @@ export async function sweepView(view, { id }, signal) {
       }
       await post(at`/v1/sweeps/${sweep.id}` + action.path);
       await look();
+      if (!sweep.ended_at) listen();
       announce(`${sweep.name}: ${word(sweep.state)}`);
     } catch (error) {
       if (signal.aborted) return;
@@ -82,19 +104,11 @@ export async function sweepView(view, { id }, signal) {
 
   show(await get(at`/v1/sweeps/${id}/best?k=1`, signal));
   fill(view, head, wrong, progress, element("div", { class: "two" }, best, verdicts), figures.whole, table.whole, file(sweep));
-  await follow(sweep.id, sweep.last_event, {
-    signal,
-    onLine: (state) => { line.textContent = { live: "live", lost: "the line is lost; trying again …", over: "" }[state]; if (state === "live") looks(); },
-    onEvents: (events) => {
-      looks();
-      says();
-      if (events.some((event) => ENDS.has(event.kind))) draws();
-    },
-  });
+  await listen();
 }
 
 function heading(sweep, act, line) {
-  const actions = Object.entries(ACTIONS).filter(([, action]) => action.when.includes(sweep.state));
+  const actions = Object.entries(ACTIONS).filter(([, action]) => action.when.includes(sweep.state) && (action.isPossible?.(sweep) ?? true));
   return element("div", { class: "head" },
     element("div", {},
       element("p", { class: "trail" }, element("a", { href: "#/" }, "Sweeps")),
@@ -102,7 +116,7 @@ function heading(sweep, act, line) {
       element("p", { class: "row", style: "margin-top: 12px" }, sign(sweep.state, undefined, "chip"),
         element("span", { class: "soft small" }, sweep.summary.replace(`${sweep.state}: `, "").replace(new RegExp(`^${sweep.state}$`), "")), line)),
     element("div", { class: "row" },
-      actions.map(([name, action]) => element("button", { class: action.class ?? (action.isDangerous ? "danger" : null), onclick: () => act(name) }, action.label)),
+      actions.map(([name, action]) => element("button", { class: action.class ?? (action.isDangerous ? "danger" : null), onclick: () => act(name) }, action.label instanceof Function ? action.label(sweep) : action.label)),
       element("a", { class: "button", href: `#/new?from=${encodeURIComponent(sweep.id)}` }, "Use as a start")));
 }
 

@@ -2,9 +2,10 @@
 import { at, get, post } from "./api.js";
 import { parameterList, takeAlong } from "./best_card.js";
 import { confirm } from "./dialog.js";
-import { element, fill, repeat } from "./dom.js";
+import { element, fill, renew, repeat } from "./dom.js";
 import { figure } from "./figure.js";
 import { searched } from "./figure_tabs.js";
+import { isBeingRecorded, recordingCard } from "./recording_card.js";
 import { duration, metric, moment, number, sign, word } from "./words.js";
 
 const LIVE = ["waiting", "running"];
@@ -20,6 +21,9 @@ export async function trialView(view, { id }, signal) {
   const attempts = element("section", { class: "card" });
   const wrong = element("p", { class: "notice wrong", role: "alert", hidden: true });
   const plots = { gradient_flow: figure({ isLow: true }), update_ratio: figure({ isLow: true }), depth_profile: figure(), learning_curve: figure() };
+  const bell = new EventTarget();
+  const ring = () => bell.dispatchEvent(new Event("ring"));
+  const recording = recordingCard(ring, signal);
   const slider = element("input", { type: "range", id: "epoch", min: 0, step: 1, oninput: profile });
   const label = element("label", { for: "epoch" }, "Epoch");
   const reading = element("output", { for: "epoch", class: "numbers" });
@@ -35,10 +39,11 @@ export async function trialView(view, { id }, signal) {
       get(at`/v1/trials/${id}`, signal), get(at`/v1/trials/${id}/diagnosis`, signal), get(at`/v1/trials/${id}/attempts`, signal)]);
     trial = found;
     document.title = `${sweep.name} #${trial.number} · gradsweep`;
-    fill(head, heading(trial, sweep, act));
-    fill(facts, results(trial, sweep));
-    fill(story, judgement(trial, diagnosis, act));
-    fill(attempts, history(trial, tries.attempts));
+    renew(head, heading(trial, sweep, act));
+    renew(facts, results(trial, sweep));
+    renew(story, judgement(trial, diagnosis, act));
+    renew(attempts, history(trial, tries.attempts));
+    recording.update(trial);
     const seen = `${trial.attempt}/${trial.epoch}`;
     if (seen !== last) {
       last = seen;
@@ -48,7 +53,7 @@ export async function trialView(view, { id }, signal) {
       for (const kind of ["gradient_flow", "update_ratio", "learning_curve"]) plots[kind].show(at`/v1/trials/${id}/figures/${kind}`, signal);
       profile();
     }
-    return LIVE.includes(trial.state) ? 2000 : 30000;
+    return LIVE.includes(trial.state) || isBeingRecorded(trial) ? 2000 : 30000;
   }
 
   async function act(name) {
@@ -59,7 +64,7 @@ export async function trialView(view, { id }, signal) {
       wrong.hidden = true;
       const done = await post(at`/v1/trials/${id}` + `:${name}`);
       if (name === "rescue") location.hash = at`#/trials/${done.id}`;
-      else await look();
+      else ring();
     } catch (error) {
       if (signal.aborted) return;
       wrong.textContent = error.message;
@@ -78,12 +83,13 @@ export async function trialView(view, { id }, signal) {
       element("section", { class: "card", "aria-labelledby": "depth" }, element("h2", { id: "depth" }, "Over depth"), plots.depth_profile.whole,
         element("div", { class: "slider" }, label, slider, reading)),
       element("section", { class: "card", "aria-labelledby": "learned" }, element("h2", { id: "learned" }, "How it learned"), plots.learning_curve.whole)),
+    recording.whole,
     element("section", { class: "card", "aria-labelledby": "with" },
       element("div", { class: "row between", style: "margin-bottom: 18px" }, element("h2", { id: "with" }, "Parameters"),
         element("div", { class: "row" }, takeAlong(trial))),
       parameterList(trial.parameters, searched(sweep))),
     attempts);
-  await repeat(() => look().catch((error) => { if (signal.aborted || error.status !== 0) throw error; return 5000; }), signal).catch((error) => { if (!signal.aborted) throw error; });
+  await repeat(() => look().catch((error) => { if (signal.aborted || error.status !== 0) throw error; return 5000; }), signal, 30000, bell).catch((error) => { if (!signal.aborted) throw error; });
 }
 
 function heading(trial, sweep, act) {

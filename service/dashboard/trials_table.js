@@ -1,7 +1,8 @@
 // The trials of a sweep: filtered, ordered and paged by the service, so that ten thousand are as quick as ten.
 import { at, get, query } from "./api.js";
-import { element, fill } from "./dom.js";
-import { TRIAL_STATES, VERDICTS, duration, metric, number, sign, value, word } from "./words.js";
+import { element, renew } from "./dom.js";
+import { filterBar, pager } from "./paging.js";
+import { TRIAL_STATES, VERDICTS, count, duration, metric, number, sign, value, word } from "./words.js";
 
 const PAGE = matchMedia("(max-width: 760px)").matches ? 10 : 20;
 const MAX_PARAMETERS = 6;
@@ -10,43 +11,29 @@ const MAX_PARAMETERS = 6;
 export function trialsTable(sweep, parameters, signal) {
   const shown = parameters.slice(0, MAX_PARAMETERS);
   const order = { name: "number", isDescending: false };
-  let tokens = [""];
-  const words = element("input", { id: "filter", placeholder: "params.learning_rate < 0.01 AND epoch > 3", spellcheck: "false", onchange: restart });
-  const state = select("state", TRIAL_STATES);
-  const verdict = select("verdict", VERDICTS);
+  const bar = filterBar({ placeholder: "params.learning_rate < 0.01 AND epoch > 3", only: { state: TRIAL_STATES, verdict: VERDICTS }, onChange: restart });
+  const pages = pager(() => update());
   const wrong = element("p", { class: "notice wrong", role: "alert", hidden: true });
   const head = element("tr");
   const body = element("tbody");
-  const earlier = element("button", { onclick: () => { tokens.pop(); update(); } }, "Earlier");
-  const later = element("button", { onclick: () => { tokens.push(later.dataset.token); update(); } }, "Later");
+  const chosen = new Set();
+  const compare = element("a", { class: "button", hidden: true });
   const columns = [
     ["number", "Trial"], ["state", "State"], ["objective", word(sweep.metric.name)], ["verdict", "Gradients"], ["stability", "Stability"],
     ["epoch", "Epochs"], ...shown.map((name) => [`params.${name}`, word(name)]), ["device_seconds", "Time"],
   ];
 
-  function select(name, values) {
-    const made = element("select", { id: `only-${name}`, onchange: restart }, element("option", { value: "" }, "any"),
-      values.map((one) => element("option", { value: one }, word(one))));
-    return { made, whole: element("div", { class: "field" }, element("label", { for: `only-${name}` }, word(name)), made) };
-  }
-
   function restart() {
-    tokens = [""];
+    pages.restart();
     return update();
   }
 
-  function filter() {
-    const parts = [state, verdict].filter(({ made }) => made.value).map(({ made }) => `${made.id.replace("only-", "")} = ${made.value}`);
-    if (words.value.trim()) parts.unshift(`(${words.value.trim()})`);
-    return parts.join(" AND ");
-  }
-
   function heads() {
-    fill(head, columns.map(([name, label]) => {
+    renew(head, columns.map(([name, label]) => {
       const isChosen = order.name === name;
       const mark = isChosen ? (order.isDescending ? " ↓" : " ↑") : "";
       return element("th", { scope: "col", "aria-sort": isChosen ? (order.isDescending ? "descending" : "ascending") : null },
-        element("button", { type: "button", onclick: () => sort(name) }, label, element("span", { "aria-hidden": "true" }, mark)));
+        element("button", { type: "button", "data-key": name, onclick: () => sort(name) }, label, element("span", { "aria-hidden": "true" }, mark)));
     }));
   }
 
@@ -58,15 +45,13 @@ export function trialsTable(sweep, parameters, signal) {
   }
 
   async function update() {
-    const asked = { filter: filter(), order_by: (order.isDescending ? "-" : "") + order.name, page_size: PAGE, page_token: tokens.at(-1) };
+    const asked = { filter: bar.words(), order_by: (order.isDescending ? "-" : "") + order.name, page_size: PAGE, page_token: pages.token() };
     try {
       const found = await get(at`/v1/sweeps/${sweep.id}/trials` + query(asked), signal);
       wrong.hidden = true;
-      fill(body, found.trials.length ? found.trials.map(row) : element("tr", {}, element("td", { colspan: columns.length, class: "soft" },
+      renew(body, found.trials.length ? found.trials.map(row) : element("tr", {}, element("td", { colspan: columns.length, class: "soft" },
         asked.filter ? "No trial is like that; loosen the filter." : "The first trial is on its way.")));
-      later.dataset.token = found.next_page_token ?? "";
-      later.disabled = !found.next_page_token;
-      earlier.disabled = tokens.length === 1;
+      pages.took(found.next_page_token);
     } catch (error) {
       if (error.name === "AbortError") return;
       wrong.textContent = error.message;
@@ -74,10 +59,24 @@ export function trialsTable(sweep, parameters, signal) {
     }
   }
 
+  /** A box that chooses a trial for comparison; what is chosen stays so from page to page. */
+  function box(trial) {
+    const made = element("input", { type: "checkbox", class: "pick", "aria-label": `Compare trial ${trial.number}` });
+    made.checked = chosen.has(trial.id);
+    made.addEventListener("change", () => { made.checked ? chosen.add(trial.id) : chosen.delete(trial.id); offer(); });
+    return made;
+  }
+
+  function offer() {
+    compare.hidden = chosen.size < 2;
+    compare.textContent = `Compare ${count(chosen.size, "trial")}`;
+    compare.href = `#/compare?${new URLSearchParams([...chosen].map((id) => ["trial", id]))}`;
+  }
+
   function row(trial) {
     const fate = trial.prune_reason ?? trial.failure?.kind;
     return element("tr", {},
-      element("th", { scope: "row" }, element("a", { href: at`#/trials/${trial.id}` }, `#${trial.number}`)),
+      element("th", { scope: "row" }, element("span", { class: "picked" }, box(trial), element("a", { href: at`#/trials/${trial.id}` }, `#${trial.number}`))),
       element("td", {}, sign(trial.state), fate ? element("div", { class: "soft small" }, word(fate)) : null),
       element("td", { "data-label": word(sweep.metric.name) }, metric(sweep.metric.name, trial.objective)),
       element("td", {}, trial.verdict ? sign(trial.verdict) : ""),
@@ -90,14 +89,13 @@ export function trialsTable(sweep, parameters, signal) {
   heads();
   const whole = element("section", { class: "card", "aria-labelledby": "trials" },
     element("h2", { id: "trials" }, "Trials"),
-    element("div", { class: "filters" },
-      element("div", { class: "field" }, element("label", { for: "filter" }, "Filter"), words), state.whole, verdict.whole),
+    bar.whole,
     wrong,
     element("div", { class: "scroll", tabindex: 0, role: "region", "aria-labelledby": "trials" },
       element("table", { class: "cards trials" }, element("thead", {}, head), body)),
-    element("div", { class: "row between", style: "margin-top: 14px" }, element("div", { class: "row" }, earlier, later), downloads(sweep)));
+    element("div", { class: "row between", style: "margin-top: 14px" }, element("div", { class: "row" }, pages.buttons, compare), downloads(sweep)));
   update();
-  return { whole, update, choose: (name) => { verdict.made.value = name; restart(); whole.scrollIntoView({ block: "start" }); } };
+  return { whole, update, choose: (name) => { bar.only.verdict.value = name; restart(); whole.scrollIntoView({ block: "start" }); } };
 }
 
 /** Whole tables as files. */

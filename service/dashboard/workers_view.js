@@ -1,6 +1,6 @@
 // Who trains: each worker as it last told of itself.
 import { get } from "./api.js";
-import { element, fill, repeat } from "./dom.js";
+import { element, fill, renew, repeat } from "./dom.js";
 import { duration, number, sign, since, word } from "./words.js";
 
 /** Show the workers, and keep the table true. */
@@ -9,7 +9,7 @@ export async function workersView(view, _parameters, signal) {
 
   async function look() {
     const { workers } = await get("/v1/workers", signal);
-    fill(place, workers.length ? table(workers) : nothing());
+    renew(place, workers.length ? table(workers) : nothing());
     return 3000;
   }
 
@@ -19,9 +19,9 @@ export async function workersView(view, _parameters, signal) {
 }
 
 function table(workers) {
-  return element("section", { class: "card" }, element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Workers" }, element("table", { class: "cards" },
+  return element("section", { class: "card" }, element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Workers" }, element("table", { class: "cards workers" },
     element("caption", { class: "unseen" }, "Workers, the one heard of latest first"),
-    element("thead", {}, element("tr", {}, ["Worker", "Heard of", "Phase", "Slots", "Idle slot-time", "Device", "Steps"].map((name) => element("th", { scope: "col" }, name)))),
+    element("thead", {}, element("tr", {}, ["Worker", "Heard of", "Phase", "Slots", "Trials/h", "Idle slot-time", "Device", "Steps"].map((name) => element("th", { scope: "col" }, name)))),
     element("tbody", {}, workers.map(row)))));
 }
 
@@ -32,6 +32,7 @@ function row(worker) {
     element("td", {}, state, element("div", { class: "soft small" }, `${duration(since(worker.last_seen))} ago`)),
     element("td", { "data-label": "phase" }, worker.is_alive ? [word(worker.phase), element("div", { class: "soft small" }, `for ${duration(since(worker.phase_since))}`)] : "–"),
     element("td", { "data-label": "slots" }, `${number(worker.n_trials)} of ${number(worker.n_slots)}`, element("div", { class: "soft small" }, `${worker.trainer} trainer`)),
+    element("td", { "data-label": "trials/h" }, worker.trials_per_hour ? number(worker.trials_per_hour, 2) : "–"),
     element("td", { "data-label": "idle slot-time" }, idleness(worker.idle_slot_seconds)),
     element("td", { "data-label": "device" }, worker.device),
     element("td", { "data-label": "steps" }, number(worker.steps_done), worker.failures_in_a_row ? element("div", { class: "soft small" }, `${worker.failures_in_a_row} failures in a row`) : null));

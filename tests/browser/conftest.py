@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +249,7 @@ class Prepared:
             entries = [*failed(grants[0]), *broken(grants[1]), entry(grants[2], 0, 0.1)]
             entries += [each for at, grant in enumerate(grants[3:]) for each in completed(grant, at)]
             http.post(f"/v1/leases/{answer['lease_id']}/reports", json={"entries": entries}).raise_for_status()
+        self.lease = answer["lease_id"]
         self.trials = {"failed": grants[0], "broken": grants[1], "running": grants[2], "best": grants[-1]}
         with closing(sqlite3.connect(record)) as connection, connection:
             connection.execute("UPDATE sweeps SET name = ?", (HOSTILE,))
@@ -258,7 +260,20 @@ class Prepared:
         return f"{self.url}/#{places[view]}"
 
 
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The script of axe-core, to be evaluated in a page."""
+    return (files("axe_playwright_python") / "axe.min.js").read_text()
+
+
 @pytest.fixture(scope="module")
 def prepared(serve: Any) -> Iterator[Prepared]:
+    with serve() as service:
+        yield Prepared(service.url, service.record)
+
+
+@pytest.fixture
+def fresh(serve: Any) -> Iterator[Prepared]:
+    """The same for a test that changes what there is."""
     with serve() as service:
         yield Prepared(service.url, service.record)
