@@ -15,7 +15,8 @@ export const isBeingRecorded = (trial) => UNDER_WAY.includes(trial.recording?.st
 export function recordingCard(onChange, signal) {
   const plot = figure();
   const place = element("div", { class: "recording" });
-  const drawn = element("div", { hidden: true }, plot.whole);
+  const file = element("a", { download: true }, "Download the steps as csv");
+  const drawn = element("div", { class: "recording", hidden: true }, plot.whole, element("p", { class: "small" }, file));
   const said = complaints();
   const wrong = element("p", { class: "notice wrong", role: "alert", hidden: true });
   const steps = line(String(STEPS), () => {}, { inputmode: "numeric" });
@@ -54,6 +55,7 @@ export function recordingCard(onChange, signal) {
     drawn.hidden = !recording?.artifact;
     if (recording?.artifact && recording.artifact !== shown) {
       shown = recording.artifact;
+      file.href = at`/v1/trials/${trial.id}/artifacts/${shown}`;
       plot.show(at`/v1/trials/${trial.id}/figures/steps`, signal);
     }
   }
@@ -69,9 +71,7 @@ function told(trial) {
   if (["waiting", "running"].includes(trial.state)) return element("p", { class: "lead" }, "When the trial has ended, a worker can train its beginning again and keep every step.");
   if (!recording) return element("p", { class: "lead" }, "An epoch hides what the first steps did. A worker can train the beginning again, with the same numbers, and keep every step: its gradient and its update, layer by layer.");
   const what = `${count(recording.steps, "step")}${recording.every > 1 ? `, one of ${recording.every}` : ""}`;
-  const file = recording.artifact
-    ? element("a", { href: at`/v1/trials/${trial.id}/artifacts/${recording.artifact}`, download: true }, "Download the steps as csv") : null;
-  return [element("p", { class: "row", role: "status" }, state(recording), element("span", { class: "soft small" }, words(recording, what))), file ? element("p", { class: "small" }, file) : null];
+  return [element("p", { class: "row", role: "status" }, state(recording), element("span", { class: "soft small" }, words(recording, what)))];
 }
 
 function state({ state: name }) {

@@ -214,7 +214,8 @@ def entry(grant: dict[str, Any], epoch: int, accuracy: float) -> dict[str, Any]:
 def completed(grant: dict[str, Any], at: int) -> list[dict[str, Any]]:
     final = {"kind": "completed", "test_loss": 0.5, "test_accuracy": 0.9, "best_epoch": 3}
     entries = [entry(grant, epoch, 0.1 + 0.01 * at + 0.1 * epoch) for epoch in range(4)]
-    return [*entries[:-1], entries[-1] | {"final": final}]
+    begun = {"start": {"stream_seed": 1, "start_epoch": 0, "dataset_sha256": "0" * 64}}
+    return [entries[0] | begun, *entries[1:-1], entries[-1] | {"final": final}]
 
 
 def failed(grant: dict[str, Any]) -> list[dict[str, Any]]:
@@ -249,7 +250,7 @@ class Prepared:
             entries = [*failed(grants[0]), *broken(grants[1]), entry(grants[2], 0, 0.1)]
             entries += [each for at, grant in enumerate(grants[3:]) for each in completed(grant, at)]
             http.post(f"/v1/leases/{answer['lease_id']}/reports", json={"entries": entries}).raise_for_status()
-        self.lease = answer["lease_id"]
+        self.lease, self.worker = answer["lease_id"], worker
         self.trials = {"failed": grants[0], "broken": grants[1], "running": grants[2], "best": grants[-1]}
         with closing(sqlite3.connect(record)) as connection, connection:
             connection.execute("UPDATE sweeps SET name = ?", (HOSTILE,))
