@@ -172,7 +172,7 @@ def problems(text: str) -> list[str]:
     try:
         read_sweep_document(read_sweep_file(text, "yaml"))
     except InvalidSweep as error:
-        return [f"{text}: {each.message}" for each in error.problems]
+        return [f"{text}: {each.message}" for each in error.problems if each.pointer != "/parameters"]
     return []
 
 

@@ -35,8 +35,8 @@ def test_trials_that_were_chosen_are_shown_side_by_side(open_view: Any, prepared
     assert [row.get_by_role("link").inner_text() for row in rows.all()] == ["#3", "#4", "#20"]
     expect(page.locator(".js-plotly-plot")).to_have_count(4)
     expect(page.get_by_role("img", name="Gradient flow of 3 trials on one scale")).to_contain_text("trial 20")
-    page.get_by_label("Trials are one group with equal").select_option("optimizer")
-    expect(page.get_by_role("img", name="Learning curves")).to_contain_text("optimizer adam")
+    page.get_by_label("Trials are one group with equal").select_option("normalization")
+    expect(page.get_by_role("img", name="Learning curves")).to_contain_text("normalization none (2 trials)")
     assert "could not be drawn" not in page.locator("main").inner_text()
 
 
