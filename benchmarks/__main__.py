@@ -4,9 +4,10 @@
     python -m benchmarks suggestion           run one
     python -m benchmarks suggestion -o x.json keep the result as well
     python -m benchmarks engine --data FILE   on data of one's own
+    python -m benchmarks foresight --full     as long as the documented figures take
 
-A benchmark is a module of this package with a function `run() -> dict`, or `run(data) -> dict` if it can measure on
-data of one's own; its first docstring line says what it is.
+A benchmark is a module of this package with a function `run() -> dict`, which may take `data`, if it can measure on
+data of one's own, and `full`, if it has a longer run; its first docstring line says what it is.
 """
 
 import argparse
@@ -56,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(names())}; all if left out")
     parser.add_argument("-o", "--output", type=Path, help="write the JSON to this file too")
     parser.add_argument("--data", type=Path, help="a file in the layout of Keras' mnist.npz, for `engine`")
+    parser.add_argument("--full", action="store_true", help="the longer run of those that have one: `foresight`")
     options = parser.parse_args(arguments)
     unknown = set(options.names) - set(names())
     if unknown:
@@ -64,8 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in options.names or names():
         began = time.perf_counter()
         measure = importlib.import_module(f"benchmarks.{name}").run
-        takes_data = "data" in inspect.signature(measure).parameters
-        figures = measure(options.data) if takes_data else measure()
+        taken = inspect.signature(measure).parameters.keys() & {"data", "full"}
+        figures = measure(**{option: getattr(options, option) for option in taken})
         result[name] = {**figures, "took_seconds": round(time.perf_counter() - began, 1)}
     text = json.dumps(result, indent=2)
     print(text)

@@ -53,7 +53,12 @@ def run() -> dict[str, Any]:
 
     The goal, 50 ms, is for the first page and for a filtered one.
     """
-    return {"goal_ms": GOAL_MS, "n_trials": N_TRIALS, "sqlite": _measure(_sqlite), "postgresql": _measure(_postgresql)}
+    return {
+        "goal_ms": GOAL_MS,
+        "n_trials": N_TRIALS,
+        "sqlite": _measure(open_sqlite),
+        "postgresql": _measure(open_postgresql),
+    }
 
 
 def _measure(open_url: Any) -> dict[str, Any]:
@@ -65,10 +70,11 @@ def _measure(open_url: Any) -> dict[str, Any]:
             sweep_id = client.post("/v1/sweeps", json=_SWEEP).json()["id"]
             _fill(database, sweep_id)
             figures = {
-                name: _time(client, f"/v1/sweeps/{sweep_id}/{query}".rstrip("/")) for name, query in QUERIES.items()
+                name: time_requests(client, f"/v1/sweeps/{sweep_id}/{query}".rstrip("/"))
+                for name, query in QUERIES.items()
             }
             page = client.get(f"/v1/sweeps/{sweep_id}/trials?order_by=-objective").json()["next_page_token"]
-            figures["second page, best first"] = _time(
+            figures["second page, best first"] = time_requests(
                 client, f"/v1/sweeps/{sweep_id}/trials?order_by=-objective&page_token={page}"
             )
         database.dispose()
@@ -118,9 +124,10 @@ def _row(sweep_id: str, number: int, draw: random.Random) -> dict[str, Any]:
     }
 
 
-def _time(client: TestClient, path: str) -> dict[str, float]:
+def time_requests(client: TestClient, path: str, repeats: int = REPEATS) -> dict[str, float]:
+    """Median and 95th percentile of some requests."""
     milliseconds = []
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         began = time.perf_counter()
         response = client.get(path)
         milliseconds.append((time.perf_counter() - began) * 1000)
@@ -128,17 +135,18 @@ def _time(client: TestClient, path: str) -> dict[str, float]:
     milliseconds.sort()
     return {
         "median_ms": round(statistics.median(milliseconds), 1),
-        "p95_ms": round(milliseconds[int(0.95 * REPEATS) - 1], 1),
+        "p95_ms": round(milliseconds[int(0.95 * repeats) - 1], 1),
     }
 
 
 @contextmanager
-def _sqlite(folder: Path) -> Iterator[URL]:
+def open_sqlite(folder: Path) -> Iterator[URL]:
+    """A database in a file."""
     yield make_url(f"sqlite:///{folder / 'gradsweep.db'}")
 
 
 @contextmanager
-def _postgresql(folder: Path) -> Iterator[URL]:
+def open_postgresql(folder: Path) -> Iterator[URL]:
     """A server of its own on a Unix socket, with the wheel's settings: it waits for the disk."""
     (folder / "python_PostgresServer").mkdir()
     folder.chmod(0o700)

@@ -19,6 +19,7 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 VERDICT_MARKS = {
     "stable": ("█", "green"),
     "unsteady": ("▓", "yellow"),
+    "stalled": ("=", "bright_magenta"),
     "vanishing": ("v", "blue"),
     "exploding": ("^", "red"),
     "dead": ("-", "bright_black"),

@@ -4,9 +4,9 @@ import { element } from "./dom.js";
 const TEXT = "\ufe0e"; // keeps a sign from becoming a colored picture
 const SIGNS = {
   queued: "◌", waiting: "◌", running: `▶${TEXT}`, paused: "‖", stopping: "◐", completed: `✔${TEXT}`, cancelled: "⊘",
-  pruned: `✕${TEXT}`, failed: "!", stable: "●", unsteady: "◆", vanishing: "▼", exploding: "▲", dead: "■", nonfinite: `✖${TEXT}`,
+  pruned: `✕${TEXT}`, failed: "!", stable: "●", unsteady: "◆", stalled: "▬", vanishing: "▼", exploding: "▲", dead: "■", nonfinite: `✖${TEXT}`,
 };
-export const VERDICTS = ["stable", "unsteady", "vanishing", "exploding", "dead", "nonfinite"];
+export const VERDICTS = ["stable", "unsteady", "stalled", "vanishing", "exploding", "dead", "nonfinite"];
 export const TRIAL_STATES = ["completed", "pruned", "failed", "cancelled", "running", "waiting"];
 
 /** The word of a state, verdict or reason. */

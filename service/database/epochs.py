@@ -7,9 +7,11 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select
 
 from service.database.bulk import insert_rows
+from service.database.feasible import keeps_bounds
 from service.database.tables import epochs, layer_epochs, trials
 from service.domain.rungs import RungValue
-from service.domain.states import Directive
+from service.domain.states import Directive, TrialState
+from service.domain.sweep import Sweep
 from service.wire.leases import EpochReport, LayerReport
 
 EpochKey = tuple[str, int, int]
@@ -79,7 +81,14 @@ _RUNG = (
 )
 
 
-def rung_values(connection: Connection, sweep_id: str, epoch: int) -> list[RungValue]:
-    """What each trial of a locked sweep had at an epoch, in its present attempt."""
-    rows = connection.execute(_RUNG, {"sweep_id": sweep_id, "epoch": epoch})
+def rung_values(connection: Connection, sweep: Sweep, epoch: int) -> list[RungValue]:
+    """What each trial of a locked sweep had at an epoch, in its present attempt.
+
+    A trial that ended and broke a bound of the sweep is left out, so that it displaces none that may keep them.
+    """
+    statement = _RUNG
+    if sweep.goals.constraints:
+        is_open = trials.c.state.in_((TrialState.WAITING, TrialState.RUNNING))
+        statement = _RUNG.where(is_open | keeps_bounds(sweep.goals, trials.c))
+    rows = connection.execute(statement, {"sweep_id": sweep.id, "epoch": epoch})
     return [RungValue(row.number, row.objective) for row in rows]

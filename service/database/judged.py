@@ -1,19 +1,33 @@
 """What trials that ended were judged to be: read in the order of their numbers, and written anew."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
 from service.database.attempts import Fence
 from service.database.tables import attempts, sweeps, trials
+from service.domain.metrics import TRIAL_METRICS
 from service.domain.states import AttemptOutcome, TrialState
 
 JUDGED = (
     *("stability", "depth_slope", "stability_limited_by", "stability_parts", "score_version"),
     *("verdict", "verdict_evidence"),
+    *TRIAL_METRICS,
 )
 """Columns that follow from the rows of an attempt alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedTrial:
+    """A trial that a report ended: the fence of its last attempt, its best epoch, and its judgement by column."""
+
+    number: int
+    fence: Fence
+    best_epoch: int | None
+    judgement: dict[str, Any]
+
 
 _FINAL = tuple(state for state in TrialState if state.is_final)
 
@@ -24,15 +38,15 @@ def sweep_names(connection: Connection) -> dict[str, str]:
     return {row.id: row.name for row in connection.execute(statement)}
 
 
-def judged_trials(
-    connection: Connection, sweep_id: str, after: int, limit: int
-) -> list[tuple[int, Fence, dict[str, Any]]]:
-    """Trials of a sweep behind a number that a report ended: number, fence of the last attempt, judgement.
+def judged_trials(connection: Connection, sweep_id: str, after: int, limit: int) -> list[JudgedTrial]:
+    """Trials of a sweep behind a number that a report ended, by number.
 
     What a worker handed back, or lost, was never judged: its trial may have ended, its attempt has not.
     """
     statement = (
-        select(trials.c.number, trials.c.id, trials.c.attempt, *(trials.c[name] for name in JUDGED))
+        select(
+            trials.c.number, trials.c.id, trials.c.attempt, trials.c.best_epoch, *(trials.c[name] for name in JUDGED)
+        )
         .join(attempts, (attempts.c.trial_id == trials.c.id) & (attempts.c.attempt == trials.c.attempt))
         .where(
             trials.c.sweep_id == sweep_id,
@@ -44,7 +58,7 @@ def judged_trials(
         .limit(limit)
     )
     return [
-        (row.number, (row.id, row.attempt), {name: getattr(row, name) for name in JUDGED})
+        JudgedTrial(row.number, (row.id, row.attempt), row.best_epoch, {name: getattr(row, name) for name in JUDGED})
         for row in connection.execute(statement)
     ]
 

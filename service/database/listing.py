@@ -194,5 +194,7 @@ def _value_of(row: Sweep | Trial, name: str) -> str | int | float | bool | None:
     if name.startswith("params.") and isinstance(row, Trial):
         value = getattr(row.parameters, name.removeprefix("params."))
         return ",".join(map(str, value)) if isinstance(value, tuple) else value
+    if isinstance(row, Trial) and name in row.metrics:
+        return row.metrics[name]
     value = getattr(row, f"{name}_ms" if name.endswith("_at") else name)
     return value  # type: ignore[no-any-return]

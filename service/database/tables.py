@@ -39,6 +39,7 @@ from sqlalchemy import (
     text,
 )
 
+from service.domain.metrics import TRIAL_METRICS
 from service.domain.states import (
     ArtifactKind,
     AttemptOutcome,
@@ -230,7 +231,7 @@ trials = Table(
     Column("started_at_ms", BigInteger),
     Column("ended_at_ms", BigInteger),
     # what its gradients did (service.domain.stability), written when it ends
-    *_numbers("stability", "depth_slope"),
+    *_numbers("stability", "depth_slope", *TRIAL_METRICS),
     Column("stability_limited_by", _enum(StabilityLimit, "stability_limited_by")),
     Column("stability_parts", JSON(none_as_null=True)),
     Column("score_version", Integer),

@@ -8,13 +8,14 @@ from sqlalchemy import Connection, Row, func, select
 
 from service.database.bulk import insert_rows
 from service.database.tables import trials
-from service.domain.metrics import STORED_METRICS
+from service.domain.metrics import AT_BEST, STORED_METRICS, TRIAL_METRICS
 from service.domain.states import PruneReason, TrialState
 from service.domain.trial import Trial, TrialFact
 from service.wire.parameters import Parameters
 
 _PARAMETERS = tuple(Parameters.model_fields)
-_COLUMNS = tuple(field.name for field in fields(Trial) if field.name != "parameters")
+_COLUMNS = tuple(field.name for field in fields(Trial) if field.name not in ("parameters", "metrics"))
+_MEASURED = (*STORED_METRICS, *AT_BEST.values())
 
 
 def parameter_names() -> tuple[str, ...]:
@@ -38,7 +39,11 @@ def parameter_columns(parameters: Parameters) -> dict[str, Any]:
 
 def trial_from_row(row: Row[Any]) -> Trial:
     """The one place where a row of `trials` becomes a domain object."""
-    return Trial(parameters=parameters_from_row(row), **{name: getattr(row, name) for name in _COLUMNS})
+    return Trial(
+        parameters=parameters_from_row(row),
+        metrics={name: getattr(row, name) for name in TRIAL_METRICS},
+        **{name: getattr(row, name) for name in _COLUMNS},
+    )
 
 
 def get_trial(connection: Connection, trial_id: str) -> Trial | None:
@@ -90,7 +95,7 @@ def facts_since(connection: Connection, sweep_id: str, revision: int, *, rescues
             epoch=row.epoch,
             diverged=row.prune_reason in (PruneReason.NONFINITE, PruneReason.BLOWUP),
             revision=row.revision,
-            measured={name: getattr(row, name) for name in STORED_METRICS},
+            measured={name: getattr(row, name) for name in _MEASURED},
             is_rescue=row.rescue_of is not None,
         )
         for row in connection.execute(statement)

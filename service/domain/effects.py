@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from service.domain.ablation import BASE, Ablation
@@ -192,9 +193,9 @@ def _pairs(
     factor: Factor, outcomes: Sequence[Outcome], values: Sequence[Any], measured: _Measured, reference: Any
 ) -> tuple[Paired, ...]:
     """The pairs of each value with the reference: trials of one replicate that differ in this parameter alone."""
-    others = [name for name in Parameters.model_fields if name not in factor.fields]
+    others = attrgetter(*(name for name in Parameters.model_fields if name not in factor.fields))
     rest = [
-        (one.replicate, frozenset(one.parameters.hidden_units), *(getattr(one.parameters, name) for name in others))
+        (one.replicate, frozenset(one.parameters.hidden_units), others(one.parameters))
         for one in outcomes  # with the widths, for networks of another depth should be no wider
     ]
     base = {key: one for key, one, value in zip(rest, outcomes, values, strict=True) if value == reference}

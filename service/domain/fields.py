@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, get_args
 
+from service.domain.metrics import STORED_METRICS, TRIAL_METRICS
 from service.domain.states import (
     FailureKind,
     Method,
@@ -73,6 +74,7 @@ TRIAL_FIELDS = FieldList(
         "val_macro_f1": _NUMBER,
         "verdict": _choice(Verdict),
         "stability": _NUMBER,
+        **dict.fromkeys((name for name in TRIAL_METRICS if name in STORED_METRICS), _NUMBER),
         "stability_limited_by": _choice(StabilityLimit),
         "depth_slope": _NUMBER,
         "score_version": _INTEGER,

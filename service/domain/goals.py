@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from service.domain.metrics import AT_BEST
 from service.domain.states import Direction, MetricAt
 
 MAX_VIOLATION = 1e6
@@ -78,8 +79,20 @@ class Goals:
     constraints: tuple[Constraint, ...] = ()
 
     def column_of(self, name: str) -> str:
-        """Where a trial holds a metric: the first one is its objective, at the last or the best epoch as agreed."""
-        return "objective" if name == self.metrics[0].name else name
+        """Where a trial holds a metric: the first one is its objective, at the last or the best epoch as agreed.
+
+        Where the best epoch counts, it does for the other metrics of an epoch as well.
+        """
+        first = self.metrics[0]
+        if name == first.name:
+            return "objective"
+        return AT_BEST.get(name, name) if first.at is MetricAt.BEST else name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Where a trial holds what its metrics and bounds ask for."""
+        names = [*(metric.name for metric in self.metrics), *(each.metric for each in self.constraints)]
+        return tuple(dict.fromkeys(map(self.column_of, names)))
 
     def values(self, measured: Measured) -> tuple[float | None, ...]:
         """What a trial has of each metric."""

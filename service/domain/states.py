@@ -176,4 +176,5 @@ class Verdict(StrEnum):
     DEAD = "dead"
     VANISHING = "vanishing"
     UNSTEADY = "unsteady"
+    STALLED = "stalled"
     STABLE = "stable"

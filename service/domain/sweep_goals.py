@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from service.domain.findings import Findings
 from service.domain.goals import Constraint, Metric
-from service.domain.metrics import METRICS, STORED_METRICS, TEST_METRICS, is_share
+from service.domain.metrics import IDEALS, METRICS, STORED_METRICS, TEST_METRICS, is_share
 from service.domain.plain_data import did_you_mean, escaped, shown
 from service.domain.states import MetricAt
 from service.domain.sweep_sections import check_goal, known_keys
@@ -19,7 +19,6 @@ MAX_METRICS = 4
 MAX_BOUNDS = 2
 _BOUND = re.compile(r"\s*(>=|<=)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
 _ENDS: dict[str, Literal[">=", "<="]] = {">=": ">=", "<=": "<="}
-_NOT_TRADED = ("depth_slope",)
 
 
 def read_metrics(section: Any, findings: Findings) -> tuple[tuple[Metric, ...], list[str]]:
@@ -85,7 +84,7 @@ def _read_traded(pointer: str, entry: Any, findings: Findings) -> str:
     if not isinstance(name, str) or name not in STORED_METRICS:
         findings.refuse(f"{pointer}/name", _unknown(name))
         return "val_accuracy"
-    if name in _NOT_TRADED:
+    if name in IDEALS:
         findings.refuse(
             f"{pointer}/name",
             f"neither more nor less {name} is better: search for stability, or bound it under constraints",

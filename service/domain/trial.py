@@ -72,6 +72,13 @@ class Trial:
     would_have_pruned: PruneReason | None = None
     would_have_pruned_epoch: int | None = None
     rescue_of: int | None = None
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    """What was computed of its rows when it ended, by column (service.domain.metrics.TRIAL_METRICS)."""
+
+    def value(self, name: str) -> float | None:
+        """What the trial has of a stored metric, or its `objective`."""
+        value: float | None = self.metrics[name] if name in self.metrics else getattr(self, name)
+        return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ BEST = "#c8553d"
 VERDICT_COLORS: dict[Verdict | None, str] = {
     Verdict.STABLE: "#2f9e77",
     Verdict.UNSTEADY: "#d99a1c",
+    Verdict.STALLED: "#b0637a",
     Verdict.VANISHING: "#3f86d6",
     Verdict.EXPLODING: "#d4513f",
     Verdict.DEAD: "#7d828c",
@@ -20,6 +21,7 @@ VERDICT_COLORS: dict[Verdict | None, str] = {
 VERDICT_SYMBOLS: dict[Verdict | None, str] = {
     Verdict.STABLE: "circle",
     Verdict.UNSTEADY: "diamond",
+    Verdict.STALLED: "cross",
     Verdict.VANISHING: "triangle-down",
     Verdict.EXPLODING: "triangle-up",
     Verdict.DEAD: "square",
@@ -29,6 +31,7 @@ VERDICT_SYMBOLS: dict[Verdict | None, str] = {
 VERDICT_PATTERNS: dict[Verdict | None, str] = {
     Verdict.STABLE: "",
     Verdict.UNSTEADY: ".",
+    Verdict.STALLED: "|",
     Verdict.VANISHING: "\\",
     Verdict.EXPLODING: "/",
     Verdict.DEAD: "-",

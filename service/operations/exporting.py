@@ -17,7 +17,7 @@ from service.operations.viewing import epoch_view, layer_view
 from service.wire.base import Answer
 from service.wire.parameters import Parameters
 from service.wire.recordings import RecordingView
-from service.wire.trials import EpochView, FailureView, LayerView, TrialView
+from service.wire.trials import EpochView, FailureView, GradientMetrics, LayerView, TrialView
 
 ExportTable = Literal["trials", "epochs", "layers"]
 ExportFormat = Literal["csv", "jsonl"]
@@ -28,6 +28,7 @@ _NESTED: dict[str, tuple[str, type[Answer]]] = {
     "parameters": ("params", Parameters),
     "failure": ("failure", FailureView),
     "recording": ("recording", RecordingView),
+    "gradients": ("gradients", GradientMetrics),
 }
 
 Plain = dict[str, Any]

@@ -234,7 +234,7 @@ def _judge(connection: Connection, ledger: _Ledger) -> dict[Fence, Decision]:
             if is_rung(rule, epoch):
                 rungs.setdefault((trial.sweep_id, epoch), []).append(RungValue(trial.number, objective))
     for (sweep_id, epoch), rung in rungs.items():
-        rung.extend(rung_values(connection, sweep_id, epoch))
+        rung.extend(rung_values(connection, ledger.sweeps[sweep_id], epoch))
     ledger.enforce_rules(connection)
     return {
         fence: course.judge(
@@ -287,7 +287,8 @@ def _appraise(connection: Connection, ledger: _Ledger, ended: set[Fence]) -> Non
     """Say of trials that ended what their gradients did."""
     ledger.load_cases(connection, ended)
     for fence in ended:
-        ledger.held[fence].values.update(appraise(ledger.cases[fence]))
+        values = ledger.held[fence].values
+        values.update(appraise(ledger.cases[fence], values["best_epoch"]))
 
 
 def _write_rows(connection: Connection, ledger: _Ledger, told: dict[Fence, Decision], now_ms: int) -> None:

@@ -67,18 +67,18 @@ def _rescore_sweep(database: Database, sweep_id: str, name: str, batch: int) -> 
     while True:
         with database.read() as connection:
             found = judged_trials(connection, sweep_id, after, batch)
-            cases = read_cases(connection, [fence for _number, fence, _old in found])
+            cases = read_cases(connection, [trial.fence for trial in found])
         if not found:
             return Rescored(name, n_trials, n_changed)
-        after = found[-1][0]
+        after = found[-1].number
         n_trials += len(found)
         changed = []
-        for number, fence, old in found:
-            if fence not in cases:  # deleted meanwhile, with its sweep
+        for trial in found:
+            if trial.fence not in cases:  # deleted meanwhile, with its sweep
                 continue
-            fresh = appraise(cases[fence])
-            if any(fresh[column] != old[column] for column in JUDGED):
-                changed.append((number, fence, fresh))
+            fresh = appraise(cases[trial.fence], trial.best_epoch)
+            if any(fresh[column] != trial.judgement[column] for column in JUDGED):
+                changed.append((trial.number, trial.fence, fresh))
         n_changed += len(changed)
         if not changed:
             continue

@@ -11,6 +11,7 @@ from service.database.artifacts import Artifact
 from service.database.history import Event
 from service.database.overview import BestSoFar, Surroundings
 from service.domain.goals import Metric
+from service.domain.metrics import AT_BEST
 from service.domain.progress import Forecast
 from service.domain.recording import Recording
 from service.domain.stability.rescue import Rescue, RescueSide
@@ -29,7 +30,16 @@ from service.wire.sweeps import (
     TrialCounts,
     VerdictCounts,
 )
-from service.wire.trials import AttemptView, EpochView, FailureView, InfeasibleTrial, LayerView, RescueView, TrialView
+from service.wire.trials import (
+    AttemptView,
+    EpochView,
+    FailureView,
+    GradientMetrics,
+    InfeasibleTrial,
+    LayerView,
+    RescueView,
+    TrialView,
+)
 
 _NOTHING = Surroundings(None, {})
 
@@ -64,7 +74,7 @@ def ranking_note(sweep: Sweep) -> str | None:
 
 def infeasible_view(sweep: Sweep, trial: Trial, view: TrialView, best: TrialView | None) -> InfeasibleTrial:
     """A trial that breaks a bound of its sweep, and why it is not the best."""
-    reasons = sweep.goals.complaints(lambda name: getattr(trial, name))
+    reasons = sweep.goals.complaints(trial.value)
     if best is None or trial.objective is None or best.objective is None:
         would_win = best is None
     else:
@@ -177,6 +187,8 @@ def trial_view(
         stability_limited_by=_value(trial.stability_limited_by),
         stability_parts=trial.stability_parts or {},
         depth_slope=trial.depth_slope,
+        gradients=_gradients(trial),
+        metrics_at_best=_at_best(trial),
         rule_warnings=tuple(trial.rule_warnings or ()),
         would_have_pruned=_value(trial.would_have_pruned),
         would_have_pruned_epoch=trial.would_have_pruned_epoch,
@@ -189,6 +201,20 @@ def trial_view(
         started_at=moment_or_none(trial.started_at_ms),
         ended_at=moment_or_none(trial.ended_at_ms),
     )
+
+
+def _gradients(trial: Trial) -> GradientMetrics | None:
+    """None while the trial goes on, or where nothing was computed of it."""
+    if trial.score_version is None:
+        return None
+    return GradientMetrics(**{name: trial.metrics.get(name) for name in GradientMetrics.model_fields})
+
+
+def _at_best(trial: Trial) -> dict[str, float | None]:
+    """Empty while the trial goes on, or where it has no best epoch."""
+    if trial.ended_at_ms is None or trial.best_epoch is None:
+        return {}
+    return {name: trial.metrics.get(column) for name, column in AT_BEST.items()}
 
 
 def _rescue_view(rescue: Rescue, other: RescueSide) -> RescueView:

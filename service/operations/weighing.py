@@ -36,7 +36,11 @@ def read_pareto(database: Database, ref: str, metrics: str | None) -> ParetoView
     sweep = resolve_sweep(database, ref)
     goals = _traded(sweep, metrics)
     with database.read() as connection:
-        points = metric_points(connection, sweep.id)
+        points = metric_points(
+            connection,
+            sweep.id,
+            (*sweep.goals.columns, *(sweep.goals.column_of(metric.name) for metric in goals.metrics)),
+        )
     feasible = [point for point in points if sweep.goals.is_feasible(point.value)]
     compared = [(point, losses) for point in feasible if (losses := _losses(sweep.goals, goals, point))]
     (front, *_) = fronts([losses for _, losses in compared], enough=1) or [[]]

@@ -68,6 +68,7 @@ class VerdictCounts(Answer):
 
     stable: int = 0
     unsteady: int = 0
+    stalled: int = 0
     vanishing: int = 0
     exploding: int = 0
     dead: int = 0

@@ -14,7 +14,7 @@ from service.wire.sweeps import MetricView
 
 TrialStateName = Literal["waiting", "running", "completed", "pruned", "failed", "cancelled"]
 PruneReasonName = Literal["unpromising", "nonfinite", "blowup", "collapsed", "vanishing", "dead", "overstep"]
-VerdictName = Literal["nonfinite", "exploding", "dead", "vanishing", "unsteady", "stable"]
+VerdictName = Literal["nonfinite", "exploding", "dead", "vanishing", "unsteady", "stalled", "stable"]
 StabilityLimitName = Literal["nonfinite", "depth", "update", "level", "steady", "units", "loss"]
 FailureKindName = Literal["worker_lost", "out_of_memory", "error"]
 SpelledNumbers = Annotated[
@@ -51,6 +51,33 @@ class RescueRequest(Request):
         tuple[PositiveCount, ...] | None,
         Field(min_length=1, max_length=64, description="Their places in the diagnosis, from 1; left out: all."),
     ] = None
+
+
+class GradientMetrics(Answer):
+    """What the gradients of a whole trial did (docs/gradients.md); null where it was not measured or not finite.
+
+    Each name may stand in `filter`, `order_by`, `constraints`, `pareto?metrics=` and `importances?target=`.
+    """
+
+    depth_range: float | None
+    flow_ratio: float | None
+    gsr: float | None
+    oscillation: float | None
+    grad_rms: float | None
+    bias_grad_rms: float | None
+    update_ratio: float | None
+    update_ratio_least: float | None
+    zero_fraction: float | None
+    dead_fraction: float | None
+    saturated_fraction: float | None
+    global_norm_p50: float | None
+    global_norm_p99: float | None
+    global_norm_max: float | None
+    clip_fraction: float | None
+    loss_max: float | None
+    loss_spikes: float | None
+    loss_doublings: float | None
+    val_top_class_share: float | None
 
 
 class TrialView(Answer):
@@ -96,6 +123,11 @@ class TrialView(Answer):
     stability_limited_by: StabilityLimitName | None
     stability_parts: dict[str, float | None]
     depth_slope: float | None
+    gradients: Annotated[GradientMetrics | None, Field(description="Null until the trial has ended.")] = None
+    metrics_at_best: Annotated[
+        dict[str, float | None],
+        Field(description="The metrics of an epoch as they were at `best_epoch`; empty until the trial has ended."),
+    ] = {}
     rule_warnings: tuple[dict[str, Any], ...]
     would_have_pruned: Annotated[PruneReasonName | None, Field(description="By a rule that only watched.")]
     would_have_pruned_epoch: int | None

@@ -2,36 +2,36 @@
 
 import pytest
 
-from benchmarks import constrained
+from benchmarks import _grid, constrained
 from service.domain.parameters import config_hash
 
 
 @pytest.fixture(scope="module")
 def table():
     """The recorded grid."""
-    return constrained.read_table()
+    return _grid.read_table()
 
 
 def test_every_configuration_was_recorded(table):
-    assert set(table) == {config_hash(each) for each in constrained.configurations()}
-    assert any(constrained.is_wanted(fate) for fate in table.values())
+    assert set(table) == {config_hash(each) for each in _grid.configurations()}
 
 
-@pytest.mark.parametrize(
-    ("fate", "wanted"),
-    [
-        ({"stability": 0.5, "val_accuracy": 0.97}, True),
-        ({"stability": 0.49, "val_accuracy": 0.99}, False),
-        ({"stability": 0.9, "val_accuracy": 0.96}, False),
-        ({"stability": None, "val_accuracy": None}, False),
-    ],
-)
-def test_wanted_is_what_is_both(fate, wanted):
-    assert constrained.is_wanted(fate) is wanted
+def test_half_of_the_accurate_networks_break_the_bounds_that_are_medians(table):
+    accurate = constrained.accurate_ones(table)
+    bounds = constrained.bounds_of(accurate)
+    assert 0.03 * len(table) - 1 <= len(accurate) < 0.06 * len(table)
+    assert list(bounds) == ["stability", "update_ratio", "global_norm_max"]
+    limit = float(bounds["update_ratio"].removeprefix("<= "))
+    assert sum(fate["update_ratio"] <= limit for fate in accurate) == pytest.approx(len(accurate) / 2, abs=1)
 
 
 def test_a_search_counts_its_trials_to_the_first_that_is_wanted(table):
-    nothing = {name: {"stability": 0.0, "val_accuracy": 0.0, "diverged": 1.0} for name in table}
-    everything = {name: {"stability": 1.0, "val_accuracy": 1.0, "diverged": 0.0} for name in table}
-    assert constrained.first_wanted(everything, 0, {}) == 1
-    assert constrained.share_wanted(nothing, 0, {"constraints": {"stability": ">= 0.5"}}, n=24) == 0
+    nothing = {name: {**dict.fromkeys(_grid.KEPT, 0.0), "diverged": 1.0} for name in table}
+    everything = {name: {**dict.fromkeys(_grid.KEPT, 1.0), "diverged": 0.0} for name in table}
+    keys = {"constraints": {"stability": ">= 0.5"}}
+
+    def is_wanted(fate):
+        return fate["stability"] >= 0.5
+
+    assert constrained.first_wanted(everything, 0, {}, is_wanted) == 1
+    assert constrained.share_wanted(nothing, 0, keys, is_wanted, n=24) == 0

@@ -40,3 +40,15 @@ def test_a_suggestion_is_measured_and_compared(monkeypatch: pytest.MonkeyPatch) 
     figures = suggestion.run()
     assert figures["milliseconds_per_ask"]["20"]["bounded"]["processor_median"] > 0
     assert {name for name, regret in figures["regret"].items() if regret["bounded"] >= 0} == {"bowl", "waves", "ridge"}
+
+
+@pytest.mark.parametrize(("arguments", "told"), [(["suggestion"], False), (["suggestion", "--full"], True)])
+def test_a_benchmark_that_has_a_longer_run_is_told_of_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], told: bool
+) -> None:
+    def run(*, full: bool = False) -> dict[str, Any]:
+        return {"full": full}
+
+    monkeypatch.setattr(suggestion, "run", run)
+    command.main(arguments)
+    assert json.loads(capsys.readouterr().out)["suggestion"]["full"] is told

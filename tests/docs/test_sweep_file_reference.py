@@ -9,7 +9,7 @@ import yaml
 
 from service.domain.catalogue import CATALOGUE, PRESETS, ParameterSpec
 from service.domain.distributions import DISTRIBUTIONS, PLANNED_DISTRIBUTIONS
-from service.domain.metrics import METRIC_WORDS, METRICS, TEST_METRICS
+from service.domain.metrics import IDEALS, METRIC_WORDS, METRICS, STORED_METRICS, STORED_WORDS, TEST_METRICS
 from service.domain.plan import make_plan
 from service.domain.states import Method
 from service.domain.sweep_file import read_sweep_file
@@ -49,6 +49,12 @@ def test_every_parameter_with_its_values_default_and_meaning(spec: ParameterSpec
 @pytest.mark.parametrize("name", METRICS)
 def test_every_metric_with_its_direction(name: str) -> None:
     assert ROWS[name] == [METRICS[name].value, METRIC_WORDS[name]]
+
+
+@pytest.mark.parametrize("name", STORED_WORDS)
+def test_every_number_that_can_be_bounded(name: str) -> None:
+    better = f"near {IDEALS[name]:g}" if name in IDEALS else STORED_METRICS[name].value
+    assert ROWS[name] == [better, STORED_WORDS[name]]
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)

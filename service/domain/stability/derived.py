@@ -116,3 +116,8 @@ def _ratio(above: float | None, below: float | None) -> float | None:
     if above is None or below is None or (above == 0 and below == 0):
         return None
     return above / below if below != 0 else math.inf
+
+
+def entropy(shares: Sequence[float]) -> float:
+    """Entropy of the class shares in nats: the loss of always predicting the shares themselves."""
+    return -math.fsum(share * math.log(share) for share in shares if share > 0)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.domain.stability.derived import depth_slope, layer_medians, median_over
+from service.domain.stability.derived import depth_range, depth_slope, layer_medians, median_over
 from service.domain.stability.rows import EpochRow, learning_epochs
 from service.domain.stability.score import Score, score
 from service.domain.stability.theory import expected_slope
@@ -19,6 +19,15 @@ from service.wire.parameters import Initializer, Parameters
 
 WANTED_UPDATE_RATIO = 1e-3
 """Size of a step relative to the weights that trains well, by rule of thumb (Karpathy, CS231n)."""
+
+SHORT_STEP, LONG_STEP = WANTED_UPDATE_RATIO / 10, WANTED_UPDATE_RATIO * 30
+"""Typical update ratios beyond which the steps are why nothing is learned: S begins to fall there."""
+
+NOTABLE_RANGE = 1.0
+"""Decades by which the gradient shrinks over depth from which on that is why: S begins to fall there."""
+
+KEPT_BY_DROPOUT = 0.25
+"""Share of the signal that passes the dropout of all layers together, below which dropout is why."""
 
 WANTED_STABILITY = 0.5
 """Below this a stable trial gets advice on the part that limits its score."""
@@ -62,7 +71,7 @@ def diagnose(
     """Evidence, cause and remedies of an attempt, from its rows so far."""
     finding, stability = judge(rows, class_shares), score(rows)
     ailment = _ailment(finding, stability, rows)
-    cause = _cause(finding, stability, ailment, parameters)
+    cause = _cause(finding, stability, ailment, parameters, rows)
     return Diagnosis(
         finding=finding,
         score=stability,
@@ -118,6 +127,8 @@ _CAUSES = {
     "input gets the same prediction.",
     "vanishing": "The gradient shrinks from layer to layer on its way to the input ({n_hidden} hidden layers of "
     "{activation}, {initializer}), and the first layers learn nothing.",
+    "stalled": "The predictions are no better than guessing by the class shares, though no gradient fails by itself: "
+    "{why}.",
     "unsteady": "The gradient or the accuracy jumps between steps or epochs: the steps are long for its noise.",
 }
 
@@ -132,7 +143,13 @@ _LIMITS = {
 }
 
 
-def _cause(finding: Finding | None, stability: Score | None, ailment: str | None, parameters: Parameters) -> str:
+def _cause(
+    finding: Finding | None,
+    stability: Score | None,
+    ailment: str | None,
+    parameters: Parameters,
+    rows: Sequence[EpochRow],
+) -> str:
     """One or two sentences on why the verdict came about."""
     if finding is None:
         return "No epoch has been trained yet."
@@ -145,7 +162,30 @@ def _cause(finding: Finding | None, stability: Score | None, ailment: str | None
             )
         return "The gradients are fit to train with."
     kind = str(finding.verdict) if finding.verdict is Verdict.NONFINITE else ailment
-    return _CAUSES[kind or ""].format(n_hidden=len(parameters.hidden_units), **parameters.model_dump())
+    return _CAUSES[kind or ""].format(
+        n_hidden=len(parameters.hidden_units), why=_why_stalled(parameters, rows), **parameters.model_dump()
+    )
+
+
+def _why_stalled(parameters: Parameters, rows: Sequence[EpochRow]) -> str:
+    """What most likely keeps a network from learning whose gradients are neither too small nor too large."""
+    ratio, n_hidden = _typical_ratio(rows), len(parameters.hidden_units)
+    reach = median_over(learning_epochs(rows), depth_range)
+    if reach is not None and reach >= NOTABLE_RANGE:
+        return f"it shrinks by {reach:.1f} decades over {n_hidden} layers, short of what is called vanishing"
+    if ratio is not None and ratio < SHORT_STEP:
+        return f"a step changes the weights by {ratio:.1e} of their size, which leads nowhere in so many epochs"
+    if ratio is not None and ratio > LONG_STEP:
+        return f"a step changes a layer by {ratio:.1e} of its size, too much for anything to stay"
+    if _is_drowned(parameters):
+        return f"dropout of {parameters.dropout:g} before each of {n_hidden} layers leaves little of the input"
+    return f"what tells inputs apart is lost on the way through {n_hidden} layers of {parameters.activation}"
+
+
+def _is_drowned(parameters: Parameters) -> bool:
+    """Whether hardly anything passes the dropout of all layers together."""
+    kept = (1 - parameters.input_dropout) * (1 - parameters.dropout) ** len(parameters.hidden_units)
+    return kept < KEPT_BY_DROPOUT
 
 
 _ONE_SCALE = "It keeps activations at one scale whatever the weights do."
@@ -214,6 +254,26 @@ def _for_unsteady(parameters: Parameters, _rows: Sequence[EpochRow]) -> Iterator
     yield from _clipping(parameters)
 
 
+def _for_stalled(parameters: Parameters, rows: Sequence[EpochRow]) -> Iterator[Remedy]:
+    ratio = _typical_ratio(rows)
+    reach = median_over(learning_epochs(rows), depth_range)
+    if reach is not None and reach >= NOTABLE_RANGE:
+        yield from _for_vanishing(parameters, rows)
+        return
+    if ratio is not None and ratio < SHORT_STEP:
+        yield from _for_timid(parameters, rows)
+    if ratio is not None and ratio > LONG_STEP:
+        yield from _smaller_steps(parameters, rows)
+    if _is_drowned(parameters):
+        yield Remedy(
+            {"dropout": one_digit(min(parameters.dropout, 1 / len(parameters.hidden_units)))},
+            "Less dropout: what every layer drops adds up over depth.",
+        )
+    yield from _batch_normalization(parameters, "It keeps apart what tells inputs apart, layer by layer.")
+    yield from _residual(parameters, "An identity beside each block carries the input past the layers.")
+    yield from _initializer(parameters)
+
+
 def _for_timid(parameters: Parameters, rows: Sequence[EpochRow]) -> Iterator[Remedy]:
     ratio = _typical_ratio(rows) or WANTED_UPDATE_RATIO / 10
     factor = min(max(WANTED_UPDATE_RATIO / max(ratio, 1e-30), 3.0), 100.0)
@@ -229,6 +289,7 @@ _REMEDIES: dict[str, Callable[[Parameters, Sequence[EpochRow]], Iterator[Remedy]
     "dead": _for_dead,
     "vanishing": _for_vanishing,
     "unsteady": _for_unsteady,
+    "stalled": _for_stalled,
     "timid": _for_timid,
 }
 

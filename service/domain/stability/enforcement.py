@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from operator import attrgetter
 from typing import Any
 
+from service.domain.metrics import TRIAL_METRICS
 from service.domain.stability.derived import bias_slope, depth_slope, median_over
 from service.domain.stability.rows import STALLED_GAIN, EpochRow, learning_epochs
 from service.domain.stability.rules import (
@@ -22,6 +23,7 @@ from service.domain.stability.rules import (
     thresholds_of,
 )
 from service.domain.stability.score import score
+from service.domain.stability.trial_metrics import at_best, gradient_metrics, part_columns
 from service.domain.stability.verdict import (
     THRESHOLDS,
     Evidence,
@@ -30,6 +32,7 @@ from service.domain.stability.verdict import (
     gains_nothing,
     judge,
     signs_of_vanishing,
+    tells_nothing,
 )
 from service.domain.states import StabilityLimit
 from service.wire.leases import EpochReport
@@ -38,6 +41,7 @@ from service.wire.parameters import Parameters
 APPRAISED = (
     *("stability", "depth_slope", "stability_limited_by", "stability_parts", "score_version"),
     *("verdict", "verdict_evidence", "rule_warnings", "would_have_pruned", "would_have_pruned_epoch"),
+    *TRIAL_METRICS,
 )
 """Columns of a trial that say what its gradients did; an attempt begins without them."""
 
@@ -123,8 +127,13 @@ def enforce(
     return Enforcement(None, let_off, tuple(warnings.values()))
 
 
-def appraise(case: Case) -> dict[str, Any]:
-    """The columns of a trial that say what its gradients did: score, verdict and depth slope; None where unknown."""
+def appraise(case: Case, best_epoch: int | None = None) -> dict[str, Any]:
+    """The columns of a trial that follow from its rows: score, verdict, one number per metric; None where unknown.
+
+    Args:
+        case: The attempt that ended.
+        best_epoch: The epoch that was best by the sweep's metric, for the other metrics as they were then.
+    """
     stability = score(case.rows)
     finding = judge(case.rows, case.class_shares)
     return {
@@ -135,6 +144,9 @@ def appraise(case: Case) -> dict[str, Any]:
         "depth_slope": median_over(learning_epochs(case.rows), depth_slope),
         "verdict": None if finding is None else finding.verdict,
         "verdict_evidence": plain_evidence(finding),
+        **part_columns(stability),
+        **gradient_metrics(case.rows),
+        **at_best(case.rows, best_epoch),
     }
 
 
@@ -192,7 +204,8 @@ def _shows_vanishing(row: _Reported, at: Thresholds) -> bool:
 
 
 def _may_be_dead(row: _Reported, setting: RuleSetting, _before: float | None, shares: Sequence[float] | None) -> bool:
-    return gains_nothing(row, shares, thresholds_of(Rule.DEAD, setting))
+    at = thresholds_of(Rule.DEAD, setting)
+    return gains_nothing(row, shares, at) or tells_nothing(row, shares, at)
 
 
 def _may_overstep(row: _Reported, setting: RuleSetting, _before: float | None, _shares: Sequence[float] | None) -> bool:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from service.domain.stability.derived import entropy
 from service.domain.stability.rows import STALLED_GAIN, EpochRow, epoch_gain
 from service.domain.stability.verdict import (
     THRESHOLDS,
@@ -135,11 +136,6 @@ def is_audited(sweep_seed: int, number: int, fraction: float = AUDIT_FRACTION) -
     """Whether a trial that a rule would prune runs on: a fixed draw from the sweep's seed and the trial's number."""
     digest = hashlib.sha256(f"audit:{sweep_seed}:{number}".encode()).digest()
     return int.from_bytes(digest[:8]) / 2**64 < fraction
-
-
-def entropy(shares: Sequence[float]) -> float:
-    """Entropy of the class shares in nats: the loss of always predicting the shares themselves."""
-    return -math.fsum(share * math.log(share) for share in shares if share > 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from service.domain.stability.derived import (
 from service.domain.stability.rows import EpochRow, initial_loss, learning_epochs
 from service.domain.stability.verdict import first_nonfinite
 
-SCORE_VERSION = 1
-"""Rises with every change of a formula below; stored beside each score."""
+SCORE_VERSION = 2
+"""Rises with every change of a formula below, or of a verdict; stored beside each score. 2: the verdict `stalled`."""
 
 WEIGHTS = {"depth": 2, "update": 2, "level": 1, "steady": 1, "units": 1, "loss": 1}
 

@@ -1,9 +1,9 @@
 """One word for what a trial's gradients did, and the evidence for it.
 
-The first that holds: nonfinite → exploding → dead → vanishing → unsteady → stable. All but non-finite values and a
-blow-up of the loss are judged by medians over the learning epochs, and slopes over depth only where no learning
+The first that holds: nonfinite → exploding → dead → vanishing → unsteady → stalled → stable. All but non-finite values
+and a blow-up of the loss are judged by medians over the learning epochs, and slopes over depth only where no learning
 follows: a converged network has tiny, noisy gradients, and batch normalization on 20 layers starts with a steep slope
-and trains well.
+and trains well. `stalled` asks the predictions, not the gradients: nothing is learned, and none of the others says why.
 """
 
 import math
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from service.domain.stability.derived import (
     OSCILLATING_SHARE,
     depth_range,
+    entropy,
     gsr,
     is_oscillating,
     layer_medians,
@@ -76,6 +77,9 @@ class Thresholds:
     grad_rms: float = 1e-7
     frozen_ratio: float = 1e-6
     gsr: float = 2.0
+    stalled_epochs: int = 3
+    prior_gain_share: float = 0.05
+    prior_loss_share: float = 0.995
 
 
 THRESHOLDS = Thresholds()
@@ -91,7 +95,7 @@ def judge(
     Args:
         rows: The attempt's rows so far, in the order of the epochs.
         class_shares: Share of each class in the validation data; without it, a dead layer counts only where nearly
-            all predictions fall into one class.
+            all predictions fall into one class, and nothing is called stalled.
         thresholds: Where the verdicts begin.
     """
     nonfinite = first_nonfinite(rows)
@@ -104,6 +108,7 @@ def judge(
         (Verdict.DEAD, lambda: _dead(rows, class_shares, thresholds)),
         (Verdict.VANISHING, lambda: _vanishing(rows, thresholds)),
         (Verdict.UNSTEADY, lambda: _unsteady(rows, thresholds)),
+        (Verdict.STALLED, lambda: _stalled(rows, class_shares, thresholds)),
     )
     for verdict, gather in judgements:
         evidence = tuple(gather())
@@ -183,6 +188,31 @@ def gains_nothing(
     return row.val_accuracy < max(class_shares) + STALLED_GAIN
 
 
+def tells_nothing(
+    row: EpochRow | EpochReport, class_shares: Sequence[float] | None, thresholds: Thresholds = THRESHOLDS
+) -> bool:
+    """Whether an epoch's predictions are known to be no better than what the class shares alone would tell.
+
+    Neither by the validation loss, against their entropy, nor by the accuracy on either split, which must gain a
+    twentieth of what always naming the commonest class leaves. The loss of the training is not asked: dropout, label
+    smoothing and class weights are in it.
+    """
+    if class_shares is None or row.val_loss is None:
+        return False
+    loss, accuracy = _known_from_shares(class_shares, thresholds)
+    known = (row.val_accuracy, row.train_accuracy)
+    return row.val_loss >= loss and all(value is not None and value < accuracy for value in known)
+
+
+def _known_from_shares(class_shares: Sequence[float], thresholds: Thresholds) -> tuple[float, float]:
+    """The loss and the accuracy that count as learning."""
+    commonest = max(class_shares)
+    return (
+        thresholds.prior_loss_share * entropy(class_shares),
+        commonest + thresholds.prior_gain_share * (1 - commonest),
+    )
+
+
 def _exploding(rows: Sequence[EpochRow], thresholds: Thresholds) -> Iterator[Evidence]:
     learning, stalled = learning_epochs(rows), stalled_epochs(rows)
     runaway = blowup(rows, thresholds)
@@ -202,7 +232,7 @@ def _exploding(rows: Sequence[EpochRow], thresholds: Thresholds) -> Iterator[Evi
 
 
 def _dead(rows: Sequence[EpochRow], class_shares: Sequence[float] | None, thresholds: Thresholds) -> Iterator[Evidence]:
-    if not gains_nothing(rows[-1], class_shares, thresholds):
+    if not gains_nothing(rows[-1], class_shares, thresholds) and not any(_stalled(rows, class_shares, thresholds)):
         return
     learning = learning_epochs(rows)
     yield from _layers(
@@ -258,6 +288,24 @@ def _unsteady(rows: Sequence[EpochRow], thresholds: Thresholds) -> Iterator[Evid
     spread = median_over(learning, gsr)
     if spread is not None and spread > thresholds.gsr:
         yield Evidence("gsr", spread, thresholds.gsr, epoch=_since(learning, gsr, lambda x: x > thresholds.gsr))
+
+
+def _stalled(
+    rows: Sequence[EpochRow], class_shares: Sequence[float] | None, thresholds: Thresholds
+) -> Iterator[Evidence]:
+    """Nothing is learned, for three epochs on end."""
+    trained = [row for row in rows if row.epoch >= 1]
+    if class_shares is None or len(trained) < thresholds.stalled_epochs:
+        return
+    learned = [row.epoch for row in trained if not tells_nothing(row, class_shares, thresholds)]
+    since = [row for row in trained if row.epoch > max(learned, default=0)]
+    if len(since) < thresholds.stalled_epochs:
+        return
+    recent = since[-thresholds.stalled_epochs :]
+    loss, accuracy = _known_from_shares(class_shares, thresholds)
+    yield Evidence("val_loss", min(row.val_loss or 0.0 for row in recent), loss, epoch=since[0].epoch)
+    best = max(max(row.val_accuracy or 0.0, row.train_accuracy or 0.0) for row in recent)
+    yield Evidence("accuracy", best, accuracy, epoch=since[0].epoch)
 
 
 def _layers(

@@ -206,3 +206,44 @@ def test_evolution_proposes_over_http(client, submit, worker, metrics):
     for number in range(20):
         worker.train(worker.claim()[0], number / 40)
     assert client.get(f"/v1/sweeps/{sweep}").json()["state"] == "completed"
+
+
+def test_a_gradient_metric_filters_orders_bounds_and_is_weighed(client, submit, add_trials):
+    sweep = submit(run_cap=100, constraints={"global_norm_max": "<= 10"})
+    columns = [{"global_norm_max": float(number), "stability_units": number / 40} for number in range(40)]
+    given = [
+        {"parameters": {"learning_rate": 10.0 ** -(1 + number % 4), "optimizer": ["adam", "sgd"][number // 20]}}
+        for number in range(40)
+    ]
+    add_trials(
+        sweep,
+        *(done(number / 100, 0.9, **columns[number], **given[number]) for number in range(40)),
+        done(1.0, 0.9, global_norm_max=None, stability_units=None),
+    )
+
+    def numbers(**query):
+        listed = client.get(f"/v1/sweeps/{sweep}/trials", params=query).json()["trials"]
+        return [trial["number"] for trial in listed]
+
+    assert numbers(filter="global_norm_max > 37.5 OR stability_units < 0.02") == [0, 38, 39]
+    assert numbers(order_by="-global_norm_max", page_size=3) == [39, 38, 37]
+    assert numbers(filter="global_norm_max IS NULL") == [40]
+    best = client.get(f"/v1/sweeps/{sweep}/best").json()
+    assert (best["best"]["number"], best["best"]["gradients"]["global_norm_max"]) == (10, 10.0)
+    assert best["best_infeasible"]["reasons"] == ["its global_norm_max is not known, and must be <= 10"]
+    weighed = client.get(f"/v1/sweeps/{sweep}/importances", params={"target": "global_norm_max"}).json()
+    assert weighed["importances"][0]["parameter"] == "optimizer"
+    assert (weighed["direction"], weighed["n_trials"]) == ("minimize", 40)
+
+
+def test_pages_of_an_order_by_a_gradient_metric_hold_every_trial_once(client, submit, add_trials):
+    sweep = submit(run_cap=100)
+    add_trials(sweep, *(done(0.5, 0.9, gsr=None if number % 3 else number / 7) for number in range(10)))
+    seen, token = [], None
+    for _ in range(4):
+        query = {"order_by": "-gsr", "page_size": 3} | ({"page_token": token} if token else {})
+        page = client.get(f"/v1/sweeps/{sweep}/trials", params=query).json()
+        seen += [trial["number"] for trial in page["trials"]]
+        token = page["next_page_token"]
+    assert seen[:4] == [9, 6, 3, 0]
+    assert (sorted(seen), token) == (list(range(10)), None)

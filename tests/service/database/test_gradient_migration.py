@@ -1,4 +1,4 @@
-"""Migration 0002 on a database with a trial in it: nothing is lost on the way up or down."""
+"""Migrations of the gradient metrics on a database with a trial in it: nothing is lost on the way up or down."""
 
 import pytest
 from sqlalchemy import text
@@ -80,3 +80,19 @@ def test_the_database_refuses_what_cannot_be(old, wrong):
     migrate.upgrade(old.url, "0002")
     with pytest.raises(IntegrityError, match="ck_trials_"), old.write() as connection:
         connection.execute(text(f"UPDATE trials SET {wrong}"))
+
+
+def test_the_best_epochs_metrics_come_from_its_row_and_the_rest_waits_for_a_rescore(old):
+    migrate.upgrade(old.url, "0008")
+    with old.write() as connection:
+        connection.execute(text("UPDATE trials SET best_epoch = 1, stability = 0.5, score_version = 1"))
+        connection.execute(text("UPDATE epochs SET val_loss = 0.25"))
+    migrate.upgrade(old.url, "0009")
+    with old.write() as connection:
+        trial = connection.execute(text("SELECT * FROM trials")).one()
+        connection.execute(text("UPDATE trials SET verdict = 'stalled'"))
+    assert (trial.val_loss_at_best, trial.val_accuracy_at_best, trial.global_norm_max) == (0.25, None, None)
+    migrate.downgrade(old.url, "0008")
+    with old.read() as connection:
+        row = connection.execute(text("SELECT verdict, stability FROM trials")).one()
+    assert tuple(row) == ("stable", 0.5)

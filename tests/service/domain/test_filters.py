@@ -70,7 +70,7 @@ def test_reads(text, condition):
         ("stat = completed", "there is no 'stat'; there are attempt, best_epoch"),
         ("learning_rate < 1", "params.learning_rate"),
         ("test_accuracy > 0.9", "measured on the test set"),
-        ("verdict = fine", "one of nonfinite, exploding, dead, vanishing, unsteady, stable"),
+        ("verdict = fine", "one of nonfinite, exploding, dead, vanishing, unsteady, stalled, stable"),
         ("number = 1.5", "whole number"),
         ("number = 1e3", "whole number"),
         ("number = 9223372036854775808", "below 2^63"),

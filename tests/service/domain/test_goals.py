@@ -65,3 +65,13 @@ def test_a_bound_that_is_written_and_read_is_the_same_number(bound):
 def test_bounds_are_written_as_they_were_read():
     both = (Constraint("depth_slope", "<=", 0.3), Constraint("depth_slope", ">=", -0.3), STABLE)
     assert plain_constraints(both) == {"depth_slope": ["<= 0.3", ">= -0.3"], "stability": ">= 0.5"}
+
+
+def test_where_the_best_epoch_counts_other_metrics_are_bounded_there():
+    best = Metric("val_accuracy", Direction.MAXIMIZE, MetricAt.BEST)
+    bounds = (Constraint("val_loss", "<=", 0.3), Constraint("val_accuracy", ">=", 0.9), STABLE)
+    assert Goals((best,), bounds).columns == ("objective", "val_loss_at_best", "stability")
+    assert Goals((ACCURACY,), bounds).columns == ("objective", "val_loss", "stability")
+    measured = {"objective": 0.95, "val_loss": 0.5, "val_loss_at_best": 0.2, "stability": 1.0}
+    assert Goals((best,), bounds).is_feasible(measured.get)
+    assert Goals((ACCURACY,), bounds).complaints(measured.get) == ["its val_loss of 0.5 is above 0.3"]

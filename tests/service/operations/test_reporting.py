@@ -327,3 +327,24 @@ def test_4096_entries_fit(worker: Any, submit: Submit, speak: Any, database: Dat
     assert set(worker.directives(*entries)) == {"continue"}
     with database.read() as connection:
         assert connection.execute(select(func.count()).select_from(layer_epochs)).scalar_one() == 8_000
+
+
+def test_a_trial_that_broke_a_bound_displaces_none_that_may_keep_it(worker: Any, submit: Submit, speak: Any) -> None:
+    """The first two ended above the bound on the loss: of those that count, the third is the first of its rung."""
+    submit(constraints={"val_loss": "<= 0.5"}, early_terminate=ASHA)
+    fences = worker.claim(4)
+    for fence, value in zip(fences[:2], (0.95, 0.9), strict=True):
+        worker.report(speak["epoch"](fence, 1, value, val_loss=0.9, final=speak["final"](fence).final))
+    assert worker.directives(speak["epoch"](fences[2], 1, 0.8)) == ["continue"]
+    assert worker.directives(speak["epoch"](fences[3], 1, 0.7)) == ["prune"]
+
+
+def test_with_the_best_epoch_other_metrics_are_kept_as_they_were_then(
+    worker: Any, submit: Submit, speak: Any, record: Any
+) -> None:
+    submit(metric={"name": "val_accuracy", "at": "best"})
+    (fence,) = worker.claim()
+    final = speak["final"](fence, best_epoch=1).final
+    worker.report(speak["epoch"](fence, 1, 0.8), speak["epoch"](fence, 2, 0.6, final=final))
+    trial = record.trial(fence)
+    assert (trial.value("val_loss_at_best"), trial.value("val_loss")) == (pytest.approx(0.2), pytest.approx(0.4))

@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from service.database.judged import JUDGED
 from service.database.sweeps import get_sweep
 from service.database.tables import events, trials
+from service.domain.metrics import TRIAL_METRICS
 from service.errors import NotFound
 from service.operations.rescoring import Rescored, rescore
 from service.operations.steering import cancel_trial
@@ -21,6 +22,9 @@ WRONG = {
     "score_version": 0,
     "verdict": "unsteady",
     "verdict_evidence": [],
+    "loss_doublings": 77.0,
+    "val_loss_at_best": 9.0,
+    "stability_loss": 0.123,
 }
 
 
@@ -74,7 +78,8 @@ def test_what_was_written_at_the_end_is_computed_again(database, ended, rows) ->
     assert rescore(database, [ended.name], batch=2) == [Rescored(ended.name, 5, 5)]
 
     assert rows() == before
-    assert {name for name in JUDGED if before[1][name] is None} == set()
+    assert {name for name in JUDGED if before[1][name] is None and name not in TRIAL_METRICS} == set()
+    assert before[1]["depth_range"] is not None
 
 
 def test_only_what_differs_is_written_and_told(database, ended, record) -> None:

@@ -35,6 +35,7 @@ def test_every_state_is_counted():
 
 def test_what_is_measured_is_shown():
     hidden = {"lease_id", "batch_limit", "not_before_ms", "signature", "config_hash", "revision", "score_version"}
+    told_as_parts = {"metrics"}  # gradients, metrics_at_best, stability_parts
     told_as_failure = {"failure_kind", "failure_type", "failure_message", "failure_traceback"}
-    shown = {field.name.replace("_at_ms", "_at") for field in fields(Trial)} - hidden - told_as_failure
+    shown = {field.name.replace("_at_ms", "_at") for field in fields(Trial)} - hidden - told_as_failure - told_as_parts
     assert shown <= set(TrialView.model_fields)

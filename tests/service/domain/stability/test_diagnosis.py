@@ -115,3 +115,47 @@ def test_before_the_first_epoch_there_is_only_the_warning(rows_of, parameters):
 @pytest.mark.parametrize(("value", "rounded"), [(0.0333, 0.03), (9.7e-4, 1e-3), (1.0, 1.0)])
 def test_advice_has_one_digit(value, rounded):
     assert one_digit(value) == rounded
+
+
+@pytest.mark.parametrize(
+    ("rows", "changes", "said", "rescued"),
+    [
+        (
+            {"update_ratio": 1e-5},
+            {"learning_rate": 1e-5, "normalization": "batch"},
+            "a step changes the weights by 1.0e-05",
+            {"learning_rate": 1e-3, "residual": True, "initializer": "he_normal"},
+        ),
+        (
+            {"update_ratio": 0.1},
+            {"learning_rate": 0.5, "normalization": "batch", "residual": True, "initializer": "he_normal"},
+            "too much for anything to stay",
+            {"learning_rate": 0.005},
+        ),
+        (
+            {},
+            {"dropout": 0.5, "normalization": "batch", "residual": True, "initializer": "he_normal"},
+            "dropout of 0.5 before each of 5 layers",
+            {"dropout": 0.2},
+        ),
+        (
+            {},
+            {"initializer": "he_normal"},
+            "lost on the way through 5 layers of relu",
+            {"normalization": "batch", "residual": True},
+        ),
+        (
+            {"slope": 0.5, "update_ratio": 1e-5},
+            {"optimizer": "adam", "initializer": "he_normal"},
+            "shrinks by 2.0 decades over 5 layers",
+            {"normalization": "batch", "residual": True},
+        ),
+    ],
+    ids=["short steps", "long steps", "dropout", "lost signal", "a slope"],
+)
+def test_why_nothing_is_learned_and_what_to_try(rows_of, parameters, rows, changes, said, rescued):
+    given = parameters(**changes)
+    found = diagnose(rows_of(accuracy=FLAT, val_loss=2.303, top_share=0.3, **rows), given, (0.1,) * 10)
+    assert found.finding.verdict is Verdict.STALLED
+    assert said in found.cause
+    assert rescue(given, found) == rescued

@@ -168,3 +168,45 @@ def test_a_trial_that_learned_and_then_broke_is_judged_by_what_came_after(rows_o
     good = rows_of(accuracy=(0.1, 0.6, 0.8), slope=0.0)
     broken = rows_of(accuracy=(0.1,) * 7, slope=-0.6)[3:]
     assert judge([*good, *broken]).verdict is Verdict.EXPLODING
+
+
+STALLED = {"accuracy": FLAT, "top_share": 0.3, "val_loss": 2.303}
+TEN = (0.1,) * 10
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({}, Verdict.STALLED),
+        ({"val_loss": 2.2911}, Verdict.STALLED),
+        ({"val_loss": 2.2910}, Verdict.STABLE),
+        ({"accuracy": (0.1, *[0.144] * 6)}, Verdict.STALLED),
+        ({"accuracy": (0.1, *[0.146] * 6)}, Verdict.STABLE),
+        ({"accuracy": (0.1, 0.4, 0.3, 0.2, 0.1, 0.1, 0.1)}, Verdict.STALLED),
+        ({"accuracy": (0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.2)}, Verdict.STABLE),
+        ({"accuracy": (0.1, 0.1, 0.1)}, Verdict.STABLE),
+        ({"val_loss": None}, Verdict.STABLE),
+        ({"accuracy": (0.1, 0.1, 0.1, 0.1, 0.1, None, 0.1)}, Verdict.STABLE),
+        ({"dead": 1.0, "accuracy": (0.1, *[0.144] * 6)}, Verdict.DEAD),
+        ({"dead": 1.0, "accuracy": (0.1, *[0.146] * 6)}, Verdict.STABLE),
+        ({"slope": 0.9}, Verdict.VANISHING),
+        ({"norm": (1e-3, 0.2)}, Verdict.UNSTEADY),
+    ],
+)
+def test_who_learns_nothing_has_stalled_unless_the_gradients_say_why(rows_of, changes, verdict):
+    assert judge(rows_of(**(STALLED | changes)), TEN).verdict is verdict
+
+
+def test_stalled_is_judged_by_the_class_shares(rows_of):
+    rows = rows_of(accuracy=(0.9, *[0.9] * 6), val_loss=0.325, top_share=0.3)
+    assert judge(rows, (0.9, 0.1)).verdict is Verdict.STALLED
+    assert judge(rows, TEN).verdict is judge(rows).verdict is Verdict.STABLE
+
+
+def test_evidence_of_stalling_is_the_best_of_the_last_epochs_since_when_nothing_was_learned(rows_of):
+    rows = rows_of(**(STALLED | {"accuracy": (0.1, 0.4, 0.1, 0.11, 0.12, 0.1, 0.1)}))
+    loss, accuracy = judge(rows, TEN).evidence
+    assert (loss.metric, loss.value, loss.epoch) == ("val_loss", 2.303, 2)
+    assert loss.threshold == pytest.approx(0.995 * 2.302585)
+    assert (accuracy.metric, accuracy.value, accuracy.epoch) == ("accuracy", 0.12, 2)
+    assert accuracy.threshold == pytest.approx(0.145)
