@@ -82,6 +82,7 @@ IdempotencyKey = Annotated[
         description="The same key with the same request gets the first answer again: it is done once.",
     ),
 ]
+LEASE_ID = r"[A-Za-z0-9_\-]{1,64}"
 LeaseId = Annotated[
     str, Path(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_\-]+$", description="The lease's id (`lse_…`).")
 ]

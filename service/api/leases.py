@@ -3,12 +3,11 @@
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 
-from service.api.bodies import StrictRoute
 from service.api.context import ContextDep, LeaseId
 from service.api.documenting import WITH_BODY, errors
+from service.api.lease_routes import LeaseRoute
 from service.errors import Conflict, NotFound, ProtocolTooOld
 from service.operations import claiming, leasing, reporting
-from service.operations.proposing import propose_trials
 from service.wire.base import PROTOCOL_VERSION
 from service.wire.leases import (
     ClaimAnswer,
@@ -21,7 +20,7 @@ from service.wire.leases import (
     ReportRequest,
 )
 
-router = APIRouter(route_class=StrictRoute, tags=["leases"])
+router = APIRouter(route_class=LeaseRoute, tags=["leases"])
 
 SERVED_PROTOCOLS = tuple(version for version in (PROTOCOL_VERSION - 1, PROTOCOL_VERSION) if version >= 1)
 
@@ -30,7 +29,12 @@ async def _refuse_other_protocols(request: Request) -> None:
     """Judge the version before the rest of the body: another version may have other keys."""
     body = await request.json() if await request.body() else None
     given = body.get("protocol", PROTOCOL_VERSION) if isinstance(body, dict) else PROTOCOL_VERSION
-    if isinstance(given, int) and not isinstance(given, bool) and given not in SERVED_PROTOCOLS:
+    if isinstance(given, int) and not isinstance(given, bool):
+        _refuse_protocol(given)
+
+
+def _refuse_protocol(given: int) -> None:
+    if given not in SERVED_PROTOCOLS:
         served = " and ".join(map(str, SERVED_PROTOCOLS))
         raise ProtocolTooOld(
             f"The worker speaks another protocol than this service, which serves {served}; "
@@ -47,7 +51,8 @@ async def _refuse_other_protocols(request: Request) -> None:
 )
 def claim(context: ContextDep, request: ClaimRequest) -> ClaimAnswer:
     """Trials of one signature under a lease, or none and when to ask again. The same claim_key, the same answer."""
-    answer = claiming.claim(context.database, context.searches, request, context.lease_settings, propose=propose_trials)
+    _refuse_protocol(request.protocol)
+    answer = claiming.claim(context.database, context.searches, request, context.lease_settings)
     context.meters.granted.inc(len(answer.grants))
     return answer
 

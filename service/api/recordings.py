@@ -7,6 +7,7 @@ from fastapi import APIRouter, Body, Path, Response
 from service.api.bodies import StrictRoute
 from service.api.context import ContextDep, LeaseId, TrialId
 from service.api.documenting import WITH_BODY, errors
+from service.api.lease_routes import LeaseRoute
 from service.errors import Conflict, NotFound
 from service.operations.reading import read_trial
 from service.operations.recording import list_artifacts, read_artifact, record_trial
@@ -21,6 +22,7 @@ from service.wire.recordings import ArtifactList, RecordRequest
 from service.wire.trials import TrialView
 
 router = APIRouter(route_class=StrictRoute)
+of_workers = APIRouter(route_class=LeaseRoute)
 
 
 @router.post(
@@ -86,7 +88,7 @@ def artifact(
     return Response(text, media_type=media_type, headers=headers)
 
 
-@router.post(
+@of_workers.post(
     "/v1/claims/recordings",
     operation_id="claim_recording",
     summary="Ask for a recording to make",
@@ -98,7 +100,7 @@ def claim(context: ContextDep, request: RecordingClaim) -> RecordingClaimAnswer:
     return claim_recording(context.database, request, context.lease_settings)
 
 
-@router.post(
+@of_workers.post(
     "/v1/leases/{lease}/recordings",
     operation_id="report_recording",
     summary="Report what came of a recording",
@@ -108,3 +110,6 @@ def claim(context: ContextDep, request: RecordingClaim) -> RecordingClaimAnswer:
 def report(context: ContextDep, lease: LeaseId, request: RecordingReport) -> RecordingReportAnswer:
     """The table of steps, a failure, or that it is handed back. Gzip is welcome; the same again, the same answer."""
     return report_recording(context.database, lease, request, context.lease_settings)
+
+
+router.include_router(of_workers)

@@ -103,3 +103,20 @@ def test_points_at_what_is_wrong(lasting_client, change, pointer):
     answer = lasting_client.post("/v1/leases/lse_1/reports", json={"entries": [entry]})
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize(
+    ("lease", "content", "status"),
+    [
+        ("lse_1", b'{"steps_done": 1, "phase": "idle"}', 404),
+        ("lse%201", b'{"steps_done": 1, "phase": "idle"}', 422),
+        ("l" * 65, b'{"steps_done": 1, "phase": "idle"}', 422),
+        ("lse_1", b'{"steps_done": 1, "phase": "idle", "idle_slot_seconds": {"\\u0000": 1}}', 400),
+        ("lse_1", b'{"steps_done": 1, "phase": "idle", "other": NaN}', 400),
+        ("lse_1", b'{"steps_done": 1}', 422),
+    ],
+)
+def test_what_is_wrong_takes_the_long_way(lasting_client, lease, content, status):
+    headers = {"Content-Type": "application/json"}
+    answer = lasting_client.post(f"/v1/leases/{lease}:heartbeat", content=content, headers=headers)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
