@@ -13,7 +13,7 @@ from typing import Any
 
 from service.domain.parameters import canonical, config_hash
 from service.domain.space import Space
-from service.domain.stability.enforcement import Case, appraise
+from service.domain.stability.enforcement import appraise
 from service.domain.stability.rows import EpochRow
 from service.domain.sweep_document import read_sweep_document
 from service.wire.parameters import Parameters
@@ -88,7 +88,7 @@ def record(trials: Sequence[Parameters]) -> Iterator[dict[str, Any]]:
 
 def row_of(rows: Sequence[EpochRow]) -> dict[str, Any]:
     """What the table keeps of a network; nothing in the place of a number that is not finite."""
-    appraised = appraise(Case(rows, NEUTRAL))
+    appraised = appraise(rows)
     found = {name: appraised.get(name, rows[-1].val_accuracy) for name in KEPT}
     known = {name: value is not None and math.isfinite(value) for name, value in found.items()}
     is_diverged = appraised["stability_limited_by"] == "nonfinite"

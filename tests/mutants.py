@@ -30,12 +30,12 @@ class Fault:
 FAULTS = {
     "fence-without-attempt": Fault(
         "service/database/leased_trials.py",
-        "if trial_id in held and held[trial_id].attempt == attempt",
-        "if trial_id in held",
+        "holder == lease_id and leased.attempt == attempt",
+        "holder == lease_id",
         (f"{OPERATIONS}/test_reporting.py::test_an_older_attempt_writes_nothing",),
     ),
     "fence-without-lease": Fault(
-        "service/database/attempts.py",
+        "service/database/leased_trials.py",
         '        attempts.c.lease_id == bindparam("lease_id"),\n        attempts.c.trial_id.in_',
         "        attempts.c.trial_id.in_",
         (f"{OPERATIONS}/test_reporting.py",),

@@ -1,13 +1,13 @@
 """The attempts table: each go of a worker at a trial, and how it ended."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
 from service.database.bulk import insert_rows, update_rows
-from service.database.tables import attempts, trials
+from service.database.tables import attempts
 from service.domain.states import AttemptOutcome, PruneReason
 
 Fence = tuple[str, int]
@@ -63,32 +63,6 @@ def describe_starts(connection: Connection, starts: Mapping[Fence, Mapping[str, 
                 for (trial_id, attempt), start in starts.items()
             ],
         )
-
-
-_UNDER_LEASE = (
-    select(
-        attempts.c.trial_id,
-        attempts.c.attempt,
-        attempts.c.outcome,
-        attempts.c.final_hash,
-        trials.c.prune_reason,
-        attempts.c.class_shares,
-    )
-    .join(trials, trials.c.id == attempts.c.trial_id)
-    .where(
-        attempts.c.lease_id == bindparam("lease_id"),
-        attempts.c.trial_id.in_(bindparam("trial_ids", expanding=True)),
-    )
-)
-
-
-def attempts_under(connection: Connection, lease_id: str, trial_ids: Collection[str]) -> dict[Fence, EndedAttempt]:
-    """The attempts at these trials that were begun under a lease."""
-    rows = connection.execute(_UNDER_LEASE, {"lease_id": lease_id, "trial_ids": list(trial_ids)})
-    return {
-        (row.trial_id, row.attempt): EndedAttempt(row.outcome, row.final_hash, row.prune_reason, row.class_shares)
-        for row in rows
-    }
 
 
 def released_under(connection: Connection, lease_id: str) -> list[Fence]:

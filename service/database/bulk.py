@@ -1,17 +1,21 @@
-"""Many rows at once, by the shortest way of each driver: COPY on PostgreSQL, executemany on SQLite.
+"""Many rows at once, by the shortest way of each driver: executemany on SQLite; on PostgreSQL COPY, and one UPDATE.
 
 SQLAlchemy makes a dictionary and looks up a type for every row of an executemany, and psycopg sends every row as a
 statement of its own. For a report, with its rows for each epoch and layer, that was most of the work. Here rows are
 tuples of what the drivers take as it is: enums as their values, JSON as text (`json_text`).
+
+Rows that are to change, or that must know what another statement returned, cross to PostgreSQL as one JSON text,
+which the statement takes apart again (`record_set`): one round trip, whatever their number.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Table
+from sqlalchemy import JSON, Connection, Dialect, Table, Text
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
 
@@ -36,9 +40,52 @@ def update_rows(
     """Change rows by their keys. Each row here holds the new values of `columns`, then the values of `keys`."""
     if not rows:
         return
-    mark = "%s" if connection.dialect.name == "postgresql" else "?"
-    statement = _update_statement(table.name, tuple(keys), tuple(columns), mark)
-    connection.exec_driver_sql(statement, list(rows))
+    if connection.dialect.name == "postgresql":
+        statement = _update_together(table, tuple(keys), tuple(columns))
+        connection.exec_driver_sql(statement, (records((*columns, *keys), rows),))
+    else:
+        connection.exec_driver_sql(_update_statement(table.name, tuple(keys), tuple(columns)), list(rows))
+
+
+def record_set(table: Table, columns: Sequence[str]) -> str:
+    """The FROM item `new(column, …)`, made of one parameter that `records` wrote; PostgreSQL only."""
+    types = (f"{name} {_crossing_type(table, name)}" for name in columns)
+    return f"json_to_recordset(%s::json) AS new({', '.join(types)})"
+
+
+def stored(table: Table, column: str) -> str:
+    """How a column of `record_set` is written into the table: JSON crosses as text, lest it be spelled anew."""
+    return f"new.{column}::json" if isinstance(table.c[column].type, JSON) else f"new.{column}"
+
+
+def records(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Rows as the JSON text that `record_set` takes apart. Floats keep every bit; one beyond all is spelled."""
+    named = [dict(zip(columns, row, strict=True)) for row in rows]
+    try:
+        return json.dumps(named, allow_nan=False)
+    except ValueError:
+        return json.dumps([_spelled(row) for row in named])
+
+
+def _spelled(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Infinity and NaN as PostgreSQL reads them; JSON has no word for them."""
+    return {name: str(value) if isinstance(value, float) else value for name, value in row.items()}
+
+
+def _crossing_type(table: Table, column: str) -> str:
+    kind = table.c[column].type
+    return (Text() if isinstance(kind, JSON) else kind).compile(dialect=_POSTGRESQL)
+
+
+_POSTGRESQL: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+
+@lru_cache
+def _update_together(table: Table, keys: tuple[str, ...], columns: tuple[str, ...]) -> str:
+    changes = ", ".join(f"{name} = {stored(table, name)}" for name in columns)
+    wanted = " AND ".join(f"{table.name}.{name} = new.{name}" for name in keys)
+    source = record_set(table, (*columns, *keys))
+    return f"UPDATE {table.name} SET {changes} FROM {source} WHERE {wanted}"  # noqa: S608  # our own names
 
 
 @lru_cache
@@ -47,9 +94,9 @@ def _insert_statement(table: str, columns: tuple[str, ...]) -> str:
 
 
 @lru_cache
-def _update_statement(table: str, keys: tuple[str, ...], columns: tuple[str, ...], mark: str) -> str:
-    changes = ", ".join(f"{name} = {mark}" for name in columns)
-    wanted = " AND ".join(f"{name} = {mark}" for name in keys)
+def _update_statement(table: str, keys: tuple[str, ...], columns: tuple[str, ...]) -> str:
+    changes = ", ".join(f"{name} = ?" for name in columns)
+    wanted = " AND ".join(f"{name} = ?" for name in keys)
     return f"UPDATE {table} SET {changes} WHERE {wanted}"  # noqa: S608  # our own names
 
 

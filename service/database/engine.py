@@ -17,9 +17,14 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, selec
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import QueuePool
 
+from service.database.liveness import renew_dead_connections
 from service.errors import ServiceError
 
 BUSY_TIMEOUT_MS = 30_000
+CACHE_KIB = 32 * 1024
+"""Of SQLite's pages, for each connection: the indexes that every report walks through."""
+CHECKPOINT_PAGES = 4000
+"""So many pages go into SQLite's log before they are written into the file, each once however often it changed."""
 _SQLITE_NOW = text("SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)")
 _POSTGRESQL_NOW = text("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
 
@@ -115,6 +120,8 @@ def _sqlite_engine(url: URL, *, begin: str, query_only: bool, pool_size: int) ->
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
+            f"cache_size=-{CACHE_KIB}",
+            f"wal_autocheckpoint={CHECKPOINT_PAGES}",
             f"busy_timeout={BUSY_TIMEOUT_MS}",
             f"query_only={int(query_only)}",
         ):
@@ -127,10 +134,11 @@ def _sqlite_engine(url: URL, *, begin: str, query_only: bool, pool_size: int) ->
 
 
 def _postgresql_engine(url: URL, pool_size: int) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
         max_overflow=0,
-        pool_pre_ping=True,  # a killed backend or a restarted server costs a ping, never an error
         isolation_level="READ COMMITTED",
     )
+    renew_dead_connections(engine)
+    return engine

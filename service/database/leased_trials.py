@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
-from service.database.attempts import Fence
+from service.database.attempts import EndedAttempt, Fence
 from service.database.bulk import json_text, update_rows
-from service.database.tables import trials
+from service.database.tables import attempts, trials
 from service.domain.report import MEASURED
 from service.domain.stability.enforcement import APPRAISED
 from service.domain.states import FailureKind, TrialState
@@ -49,27 +49,26 @@ class LeasedTrial:
     values: dict[str, Any]
 
 
-def _leased_trial(row: Row[Any]) -> LeasedTrial:
-    return LeasedTrial(
-        id=row.id,
-        sweep_id=row.sweep_id,
-        number=row.number,
-        attempt=row.attempt,
-        epochs=row.epochs,
-        stop_requested=row.stop_requested,
-        batch_limit=row.batch_limit,
-        lost=row.lost,
-        values={"state": TrialState.RUNNING} | {name: getattr(row, name) for name in _PROGRESS},
+_FIXED = tuple(field.name for field in fields(LeasedTrial) if field.name != "values")
+_LEASED = (*(trials.c[name] for name in _FIXED), *(trials.c[name] for name in _PROGRESS))
+
+
+def _leased_trial(row: Sequence[Any]) -> LeasedTrial:
+    fixed: dict[str, Any] = dict(zip(_FIXED, row, strict=False))
+    values = dict(zip(_PROGRESS, row[len(_FIXED) :], strict=True))
+    return LeasedTrial(**fixed, values=values | {"state": TrialState.RUNNING})
+
+
+_HELD = select(*_LEASED).where(trials.c.lease_id == bindparam("lease_id")).order_by(trials.c.id)
+_OF_ATTEMPT = (attempts.c.attempt, attempts.c.outcome, attempts.c.final_hash, attempts.c.class_shares)
+_UNDER_LEASE = (
+    select(*_OF_ATTEMPT, trials.c.prune_reason, trials.c.lease_id, *_LEASED)
+    .join(trials, trials.c.id == attempts.c.trial_id)
+    .where(
+        attempts.c.lease_id == bindparam("lease_id"),
+        attempts.c.trial_id.in_(bindparam("trial_ids", expanding=True)),
     )
-
-
-_LEASED = select(
-    *(trials.c[name] for name in ("id", "sweep_id", "number", "attempt", "epochs", "stop_requested")),
-    *(trials.c[name] for name in ("batch_limit", "lost")),
-    *(trials.c[name] for name in _PROGRESS),
-).where(trials.c.lease_id == bindparam("lease_id"))
-_HELD = _LEASED.order_by(trials.c.id)
-_HELD_OF = _LEASED.where(trials.c.id.in_(bindparam("trial_ids", expanding=True)))
+)
 _SWEEPS_OF = select(trials.c.sweep_id).where(trials.c.id.in_(bindparam("trial_ids", expanding=True))).distinct()
 _SWEEPS_HELD = select(trials.c.sweep_id).where(trials.c.lease_id == bindparam("lease_id")).distinct()
 
@@ -79,16 +78,25 @@ def held_by(connection: Connection, lease_id: str) -> list[LeasedTrial]:
     return [_leased_trial(row) for row in connection.execute(_HELD, {"lease_id": lease_id})]
 
 
-def held_by_fence(connection: Connection, lease_id: str, fences: Collection[Fence]) -> dict[Fence, LeasedTrial]:
-    """The trials that a lease holds in just these attempts. What is not in here may not be written to."""
-    ids = list({trial_id for trial_id, _attempt in fences})
-    rows = connection.execute(_HELD_OF, {"lease_id": lease_id, "trial_ids": ids})
-    held = {row.id: _leased_trial(row) for row in rows}
-    return {
-        (trial_id, attempt): held[trial_id]
-        for trial_id, attempt in fences
-        if trial_id in held and held[trial_id].attempt == attempt
-    }
+def read_fences(
+    connection: Connection, lease_id: str, trial_ids: Collection[str], *, is_active: bool
+) -> tuple[dict[Fence, EndedAttempt], dict[Fence, LeasedTrial]]:
+    """What is known of these trials under a lease: one query for both of a report's questions.
+
+    Returns:
+        The attempts that were begun under the lease, and the trials that it holds in just these attempts. What is
+        not in the second may not be written to; a lease that is not active holds nothing.
+    """
+    ended: dict[Fence, EndedAttempt] = {}
+    held: dict[Fence, LeasedTrial] = {}
+    for row in connection.execute(_UNDER_LEASE, {"lease_id": lease_id, "trial_ids": list(trial_ids)}):
+        attempt, outcome, final_hash, class_shares, prune_reason, holder, *trial = row
+        leased = _leased_trial(trial)
+        fence = (leased.id, attempt)
+        ended[fence] = EndedAttempt(outcome, final_hash, prune_reason, class_shares)
+        if is_active and holder == lease_id and leased.attempt == attempt:
+            held[fence] = leased
+    return ended, held
 
 
 def sweeps_of(connection: Connection, trial_ids: Collection[str]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
-from service.database.bulk import insert_rows, json_text
+from service.database.bulk import insert_rows, json_text, record_set, records
 from service.database.tables import events, sweeps
 from service.domain.goals import Metric
 from service.domain.states import SweepState
@@ -119,10 +119,27 @@ def append_events(connection: Connection, sweep_id: str, new: Sequence[NewEvent]
     """Append events to a locked sweep; their numbers follow the last one without a gap."""
     if not new:
         return
+    bodies = [(event.kind, event.trial_id, json_text(dict(event.body))) for event in new]
+    if connection.dialect.name == "postgresql":
+        rows = [(offset, *body) for offset, body in enumerate(bodies, start=1)]
+        given = (len(new), sweep_id, len(new), now_ms, records(_EVENT, rows))
+        connection.exec_driver_sql(_APPEND_EVENTS, given)
+        return
     last = connection.execute(_COUNT_EVENTS, {"sweep_id": sweep_id, "n_new": len(new)}).scalar_one()
     first = last - len(new) + 1
-    rows = [
-        (sweep_id, first + offset, event.kind, event.trial_id, json_text(dict(event.body)), now_ms)
-        for offset, event in enumerate(new)
-    ]
-    insert_rows(connection, events, ("sweep_id", "number", "kind", "trial_id", "body", "at_ms"), rows)
+    insert_rows(
+        connection,
+        events,
+        ("sweep_id", *_EVENT, "at_ms"),
+        [(sweep_id, first + offset, *body, now_ms) for offset, body in enumerate(bodies)],
+    )
+
+
+_EVENT = ("number", "kind", "trial_id", "body")
+_APPEND_EVENTS = f"""
+    WITH counted AS (UPDATE sweeps SET n_events = n_events + %s WHERE id = %s RETURNING id, n_events)
+    INSERT INTO events (sweep_id, number, kind, trial_id, body, at_ms)
+    SELECT counted.id, counted.n_events - %s + new.number, new.kind, new.trial_id, new.body::json, %s
+    FROM counted, {record_set(events, _EVENT)}
+"""  # noqa: S608  # our own names
+"""On PostgreSQL counting and appending are one round trip."""

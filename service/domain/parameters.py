@@ -7,6 +7,7 @@ sampling, so that trials which train alike are equal.
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from service.domain.catalogue import ADAMW_WEIGHT_DECAY, ALIAS_MOMENTUM, AUTO, CATALOGUE, OPTIMIZER_ALIASES
@@ -76,7 +77,12 @@ def signature(dataset: str, parameters: Parameters) -> str:
 
     Trials of one signature can share a bank: everything else about them is data.
     """
-    return _digest([dataset, list(parameters.hidden_units), parameters.batch_size])
+    return _signature(dataset, tuple(parameters.hidden_units), parameters.batch_size)
+
+
+@lru_cache(maxsize=1024)
+def _signature(dataset: str, hidden_units: tuple[int, ...], batch_size: int) -> str:
+    return _digest([dataset, list(hidden_units), batch_size])
 
 
 def _digest(value: Any) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import random
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -32,35 +32,29 @@ from service.domain.lease import LeaseSettings, retry_after_ms
 from service.domain.states import TrialState
 from service.domain.sweep import Sweep
 from service.errors import Conflict, ProtocolTooOld
+from service.operations.proposing import Suggestion, insert_suggested, suggest_trials
 from service.operations.settling import start_if_queued, trial_event
+from service.suggestion.searches import Searches
 from service.wire.base import PROTOCOL_VERSION
 from service.wire.leases import ClaimAnswer, ClaimRequest, Grant, Objective
 from service.wire.parameters import Parameters
 
-_ROUNDS = 3
-"""How often a claim looks again when others took what it had seen or had proposed."""
-
-
-class Propose(Protocol):
-    """Has the search propose trials for a sweep and inserts them as waiting; its asking is in no transaction."""
-
-    def __call__(self, database: Database, searches: Any, sweep_id: str, n: int) -> int:
-        """How many trials were inserted."""
+_ROUNDS = 5
+"""How often a claim looks again when others took what it had seen, or the numbers of what was suggested for it."""
 
 
 def claim(
     database: Database,
-    searches: Any,
+    searches: Searches,
     request: ClaimRequest,
     settings: LeaseSettings,
     *,
-    propose: Propose,
     chance: Callable[[], float] = random.random,
 ) -> ClaimAnswer:
     """Give a worker trials of one signature under its lease, or under a new one if it names none.
 
-    Several transactions: the claimable trials are looked at first; if they are too few, the search proposes some,
-    outside any transaction; then one transaction takes the trials and stores the answer under the claim's key.
+    The claimable trials are looked at first; if they are too few, the search is asked for some, outside any
+    transaction; then one transaction inserts those, takes the trials and stores the answer under the claim's key.
 
     The same claim again gets the stored answer, for a day. An answer without trials binds nothing and is not
     stored: the same claim may get trials later.
@@ -71,7 +65,6 @@ def claim(
     """
     if request.protocol != PROTOCOL_VERSION:
         raise ProtocolTooOld(f"the worker speaks protocol {request.protocol}, this service {PROTOCOL_VERSION}")
-    answer = None
     for _ in range(_ROUNDS):
         with database.read() as connection:
             stored = _stored_answer(connection, request)
@@ -82,22 +75,32 @@ def claim(
             n_waiting, shares = _look(connection, request, now_ms)
         if quarantined_ms is not None and _stays_quarantined(database, request, settings, quarantined_ms, now_ms):
             break
-        n_proposed = sum(propose(database, searches, sweep_id, n) for sweep_id, n in shares.items())
-        answer = _take_once(database, request, settings)
-        if answer is not None or not n_waiting + n_proposed:
+        suggestions = [suggest_trials(database, searches, sweep_id, n) for sweep_id, n in shares.items()]
+        news = [suggestion for suggestion in suggestions if suggestion is not None]
+        answer, is_late = _take_once(database, request, settings, news)
+        if answer is not None:
+            return answer
+        if not is_late or not (n_waiting or news):
             break  # otherwise another claim has taken what was there for this one: look again
-    return answer or _nothing(request, settings, chance)
+    return _nothing(request, settings, chance)
 
 
-def _take_once(database: Database, request: ClaimRequest, settings: LeaseSettings) -> ClaimAnswer | None:
-    """Take trials; if the same claim, sent twice at once, was faster, its answer is the answer."""
+def _take_once(
+    database: Database, request: ClaimRequest, settings: LeaseSettings, news: Sequence[Suggestion]
+) -> tuple[ClaimAnswer | None, bool]:
+    """Take trials; if the same claim, sent twice at once, was faster, its answer is the answer.
+
+    Returns:
+        The answer, or None; and whether others were faster, so that it is worth while to look again.
+    """
     try:
-        return _take(database, request, settings) or _answer_of_twin(database, request)
+        answer, is_late = _take(database, request, settings, news)
     except IntegrityError:
         answer = _answer_of_twin(database, request)
         if answer is None:
             raise
-        return answer
+        return answer, False
+    return answer or _answer_of_twin(database, request), is_late
 
 
 def _hash(request: ClaimRequest) -> str:
@@ -166,15 +169,21 @@ def _room(sweep: Sweep, n_active: int) -> int:
     return max(0, min(left, sweep.max_parallel - n_active))
 
 
-def _take(database: Database, request: ClaimRequest, settings: LeaseSettings) -> ClaimAnswer | None:
-    """Take waiting trials in one transaction; None if there are none. Renews the lease in any case."""
+def _take(
+    database: Database, request: ClaimRequest, settings: LeaseSettings, news: Sequence[Suggestion]
+) -> tuple[ClaimAnswer | None, bool]:
+    """Insert what was suggested and take waiting trials, in one transaction. Renews the lease in any case."""
     with database.write() as connection:
         now_ms = database.now_ms(connection)
         _renew(connection, request, now_ms + settings.lease_ms)
-        sweeps, chosen = _choose(connection, request, now_ms)
+        signature = request.signature or oldest_waiting(connection, request.worker.datasets, now_ms)
+        locked, is_late = _lock(connection, request, signature, news, now_ms)
+        sweeps, chosen = _choose(connection, request, signature, locked, now_ms)
         see_claiming_worker(connection, request.worker, now_ms)
         if not chosen:
-            return None
+            return None, is_late or not sweeps
+        used = set(chosen.values())
+        sweeps = [sweep for sweep in sweeps if sweep.id in used]
         lease_id = request.lease_id
         if lease_id is None:
             lease_id = new_id("lse")
@@ -203,7 +212,7 @@ def _take(database: Database, request: ClaimRequest, settings: LeaseSettings) ->
             lease_id=lease_id,
             now_ms=now_ms,
         )
-        return answer
+        return answer, False
 
 
 def _renew(connection: Connection, request: ClaimRequest, expires_at_ms: int) -> None:
@@ -216,19 +225,42 @@ def _renew(connection: Connection, request: ClaimRequest, expires_at_ms: int) ->
         raise Conflict(f"lease {request.lease_id} belongs to worker {worker_id}, not to {request.worker.worker_id}")
 
 
-def _choose(connection: Connection, request: ClaimRequest, now_ms: int) -> tuple[list[Sweep], dict[str, str]]:
-    """Lock the sweeps that have suitable trials and choose from them.
+def _lock(
+    connection: Connection, request: ClaimRequest, signature: str | None, news: Sequence[Suggestion], now_ms: int
+) -> tuple[list[Sweep], bool]:
+    """Lock the sweeps that have suitable trials and those that get some, and insert these.
 
     Returns:
-        The locked sweeps that trials were chosen from, and for each chosen trial its sweep, in the order of choice.
+        The locked sweeps, the oldest first, and whether another claim took the numbers of what was suggested.
     """
-    datasets = request.worker.datasets
-    signature = request.signature or oldest_waiting(connection, datasets, now_ms)
-    if signature is None:
+    ids = {suggestion.sweep_id for suggestion in news}
+    if signature is not None:
+        ids.update(sweeps_with_waiting(connection, signature, request.worker.datasets, now_ms))
+    locked, is_late = lock_sweeps(connection, ids), False
+    for suggestion in news:
+        sweep = locked.get(suggestion.sweep_id)
+        if sweep is not None:
+            locked[sweep.id], n_inserted = insert_suggested(connection, sweep, suggestion, now_ms)
+            is_late = is_late or n_inserted is None
+    return sorted(locked.values(), key=lambda sweep: (sweep.created_at_ms, sweep.id)), is_late
+
+
+def _choose(
+    connection: Connection, request: ClaimRequest, signature: str | None, locked: Sequence[Sweep], now_ms: int
+) -> tuple[list[Sweep], dict[str, str]]:
+    """Choose from the trials of locked sweeps.
+
+    Returns:
+        The sweeps that have candidates, and for each chosen trial its sweep, in the order of choice.
+    """
+    by_id = {sweep.id: sweep for sweep in locked if sweep.may_claim}
+    signature = signature or oldest_waiting(connection, request.worker.datasets, now_ms)
+    if signature is None or not by_id:
         return [], {}
-    locked = lock_sweeps(connection, sweeps_with_waiting(connection, signature, datasets, now_ms))
-    sweeps = _with_same_data([sweep for sweep in locked.values() if sweep.may_claim])
-    candidates = waiting_trials(connection, list(sweeps), signature, now_ms, request.max_trials + MAX_GROUP)
+    found = waiting_trials(connection, list(by_id), signature, now_ms, request.max_trials + MAX_GROUP)
+    with_candidates = {candidate.sweep_id for candidate in found}
+    sweeps = _with_same_data([sweep for sweep in by_id.values() if sweep.id in with_candidates])
+    candidates = [candidate for candidate in found if candidate.sweep_id in sweeps]
     held = [] if request.lease_id is None else held_by(connection, request.lease_id)
     counts = count_active(connection, list(sweeps))
     chosen = choose_batch(
@@ -239,14 +271,11 @@ def _choose(connection: Connection, request: ClaimRequest, now_ms: int) -> tuple
         max_trials=request.max_trials,
     )
     sweep_of = {candidate.trial_id: candidate.sweep_id for candidate in candidates}
-    by_trial = {trial_id: sweep_of[trial_id] for trial_id in chosen}
-    used = set(by_trial.values())
-    return [sweep for sweep_id, sweep in sweeps.items() if sweep_id in used], by_trial
+    return list(sweeps.values()), {trial_id: sweep_of[trial_id] for trial_id in chosen}
 
 
-def _with_same_data(sweeps: Sequence[Sweep]) -> dict[str, Sweep]:
+def _with_same_data(by_age: Sequence[Sweep]) -> dict[str, Sweep]:
     """The sweeps whose data have the same hash as the oldest one's: a claim names one hash for all its trials."""
-    by_age = sorted(sweeps, key=lambda sweep: (sweep.created_at_ms, sweep.id))
     return {sweep.id: sweep for sweep in by_age if sweep.dataset_sha256 == by_age[0].dataset_sha256}
 
 

@@ -5,13 +5,14 @@ repetition, a contradiction, or no longer this lease's business. Then all news o
 is it judged, so the order of slots decides nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection
 
-from service.database.attempts import EndedAttempt, Fence, attempts_under, describe_starts, end_attempts
+from service.database.attempts import EndedAttempt, Fence, describe_starts, end_attempts
 from service.database.bulk import json_text
 from service.database.cases import read_cases
 from service.database.engine import Database
@@ -24,7 +25,7 @@ from service.database.epochs import (
     rung_values,
     stored_epochs,
 )
-from service.database.leased_trials import LeasedTrial, held_by_fence, sweeps_of, write_results
+from service.database.leased_trials import LeasedTrial, read_fences, sweeps_of, write_results
 from service.database.leases import renew_if_active
 from service.database.sweeps import NewEvent, append_events, lock_sweeps, set_sweep_state
 from service.database.workers import count_failures
@@ -32,7 +33,7 @@ from service.domain.lease import LeaseSettings, returns_to_waiting
 from service.domain.report import Course, Decision, epoch_hash, final_hash, repeated_final
 from service.domain.rungs import RungValue, is_rung, why_prune
 from service.domain.stability.enforcement import Case, appraise, enforce, is_plain, may_hold
-from service.domain.stability.rows import epoch_row_from_report
+from service.domain.stability.rows import EpochRow, epoch_row_from_report
 from service.domain.states import AttemptOutcome, Directive
 from service.domain.sweep import Sweep
 from service.domain.sweep_rules import GradientRules, stored_gradient_rules
@@ -95,6 +96,7 @@ class _Ledger:
     attempts: dict[Fence, EndedAttempt]
     stored: dict[EpochKey, StoredEpoch]
     courses: dict[Fence, Course] = field(default_factory=dict)
+    fresh: set[Fence] = field(default_factory=set)
     epochs: dict[EpochKey, EpochReport] = field(default_factory=dict)
     hashes: dict[EpochKey, str] = field(default_factory=dict)
     starts: dict[Fence, Start] = field(default_factory=dict)
@@ -160,6 +162,8 @@ class _Ledger:
         sweep = self.sweeps[trial.sweep_id]
         if fence not in self.courses:
             may_wait = returns_to_waiting(sweep.state)
+            if trial.values["epoch"] is None:
+                self.fresh.add(fence)
             self.courses[fence] = Course(trial.values, sweep.metric, trial.stop_requested, may_wait)
         course = self.courses[fence]
         if entry.epoch is not None and new_hash is not None:
@@ -179,19 +183,31 @@ class _Ledger:
         if sweep.id not in self.rules:
             self.rules[sweep.id] = stored_gradient_rules(sweep.definition)
         accuracy_before = self.courses[fence].accuracy_before(epoch.epoch)
-        start = self.starts.get(fence)
-        shares = self.attempts[fence].class_shares if start is None else start.class_shares
+        shares = self._class_shares(fence)
         row = epoch if is_plain(epoch) else epoch_row_from_report(epoch)
         return may_hold(self.rules[sweep.id].rules, row, accuracy_before, shares)
 
     def load_cases(self, connection: Connection, fences: set[Fence]) -> None:
         """Read the earlier rows of attempts, and put the news of the report behind them."""
         for fence, case in read_cases(connection, fences - self.cases.keys()).items():
-            news = [epoch_row_from_report(epoch) for key, epoch in self.epochs.items() if key[:2] == fence]
-            rows = sorted([*case.rows, *news], key=lambda row: row.epoch)
-            start = self.starts.get(fence)
-            shares = case.class_shares if start is None else start.class_shares
-            self.cases[fence] = Case(rows, case.parameters, shares)
+            rows = sorted([*case.rows, *self._new_rows(fence)], key=lambda row: row.epoch)
+            self.cases[fence] = Case(rows, case.parameters, self._class_shares(fence))
+
+    def _new_rows(self, fence: Fence) -> list[EpochRow]:
+        rows = [epoch_row_from_report(epoch) for key, epoch in self.epochs.items() if key[:2] == fence]
+        return sorted(rows, key=lambda row: row.epoch)
+
+    def _class_shares(self, fence: Fence) -> Sequence[float] | None:
+        start = self.starts.get(fence)
+        return self.attempts[fence].class_shares if start is None else start.class_shares
+
+    def appraise(self, connection: Connection, ended: set[Fence]) -> None:
+        """Say of trials that ended what their gradients did. An attempt whose rows all came just now is not read."""
+        self.load_cases(connection, ended - self.fresh)
+        for fence in ended:
+            rows = self.cases[fence].rows if fence in self.cases else self._new_rows(fence)
+            values = self.held[fence].values
+            values.update(appraise(rows, self._class_shares(fence), values["best_epoch"]))
 
     def enforce_rules(self, connection: Connection) -> None:
         """Ask the gradient rules about every trial that one of them may speak about."""
@@ -212,14 +228,14 @@ class _Ledger:
 
 def _open(connection: Connection, lease_id: str, request: ReportRequest, *, is_active: bool) -> _Ledger:
     """Lock the sweeps of a report and read what is known of its entries. An ended lease holds nothing."""
-    fences = {(entry.trial_id, entry.attempt) for entry in request.entries}
-    trial_ids = {trial_id for trial_id, _attempt in fences}
+    trial_ids = {entry.trial_id for entry in request.entries}
     epochs = {entry.epoch.epoch for entry in request.entries if entry.epoch is not None}
     sweeps = lock_sweeps(connection, sweeps_of(connection, trial_ids)) if is_active else {}
+    attempts, held = read_fences(connection, lease_id, trial_ids, is_active=is_active)
     return _Ledger(
         sweeps=sweeps,
-        held=held_by_fence(connection, lease_id, fences) if is_active else {},
-        attempts=attempts_under(connection, lease_id, trial_ids),
+        held=held,
+        attempts=attempts,
         stored=stored_epochs(connection, trial_ids, epochs),
     )
 
@@ -270,7 +286,7 @@ def _write(connection: Connection, ledger: _Ledger, told: dict[Fence, Decision],
         outcome = course.end(told[fence], now_ms)
         if outcome is not None:
             ended[fence] = (outcome, ledger.finals.get(fence))
-    _appraise(connection, ledger, {fence for fence, (outcome, _hash) in ended.items() if outcome in APPRAISED_OUTCOMES})
+    ledger.appraise(connection, {fence for fence, (outcome, _hash) in ended.items() if outcome in APPRAISED_OUTCOMES})
     write_results(connection, [ledger.held[fence] for fence in ledger.courses])
     _write_rows(connection, ledger, told, now_ms)
     _write_starts(connection, ledger)
@@ -281,14 +297,6 @@ def _write(connection: Connection, ledger: _Ledger, told: dict[Fence, Decision],
         if outcomes:
             settle_sweep(connection, sweep, now_ms, has_failed=AttemptOutcome.FAILED in outcomes)
     return [outcome for outcome, _hash in ended.values()]
-
-
-def _appraise(connection: Connection, ledger: _Ledger, ended: set[Fence]) -> None:
-    """Say of trials that ended what their gradients did."""
-    ledger.load_cases(connection, ended)
-    for fence in ended:
-        values = ledger.held[fence].values
-        values.update(appraise(ledger.cases[fence], values["best_epoch"]))
 
 
 def _write_rows(connection: Connection, ledger: _Ledger, told: dict[Fence, Decision], now_ms: int) -> None:

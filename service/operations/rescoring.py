@@ -76,7 +76,8 @@ def _rescore_sweep(database: Database, sweep_id: str, name: str, batch: int) -> 
         for trial in found:
             if trial.fence not in cases:  # deleted meanwhile, with its sweep
                 continue
-            fresh = appraise(cases[trial.fence], trial.best_epoch)
+            case = cases[trial.fence]
+            fresh = appraise(case.rows, case.class_shares, trial.best_epoch)
             if any(fresh[column] != trial.judgement[column] for column in JUDGED):
                 changed.append((trial.number, trial.fence, fresh))
         n_changed += len(changed)

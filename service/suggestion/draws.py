@@ -84,6 +84,7 @@ class DistinctDraws:
         self._grid: list[int] | None = None
         self._taken: set[str] = set()
         self._sources: list[tuple[bool, int]] = []  # of trial n: (is it from the grid?, its index there)
+        self._made: tuple[tuple[bool, int], Parameters] | None = None  # the last one; it is asked for at once
 
     def trial(self, number: int) -> Parameters | None:
         """Trial `number`, or None if the space holds fewer."""
@@ -92,7 +93,8 @@ class DistinctDraws:
             if source is None:
                 return None
             self._sources.append(source)
-        return self._at(*self._sources[number])
+        source = self._sources[number]
+        return self._made[1] if self._made is not None and self._made[0] == source else self._at(*source)
 
     def _at(self, from_grid: bool, index: int) -> Parameters:
         if from_grid:
@@ -102,17 +104,19 @@ class DistinctDraws:
     def _next_distinct(self) -> tuple[bool, int] | None:
         for _ in range(MAX_DUPLICATES if self._grid is None else 0):
             index, self._next_point = self._next_point, self._next_point + 1
-            if self._take(self._at(False, index)):
+            if self._take(False, index):
                 return False, index
         if self._grid is None:
             self._grid = shuffled_grid(self._space, self._seed)
         while self._next_cell < len(self._grid):
             index, self._next_cell = self._grid[self._next_cell], self._next_cell + 1
-            if self._take(self._at(True, index)):
+            if self._take(True, index):
                 return True, index
         return None
 
-    def _take(self, parameters: Parameters) -> bool:
+    def _take(self, from_grid: bool, index: int) -> bool:
+        parameters = self._at(from_grid, index)
+        self._made = ((from_grid, index), parameters)
         fingerprint = config_hash(parameters)
         is_new = fingerprint not in self._taken
         self._taken.add(fingerprint)

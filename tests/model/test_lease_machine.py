@@ -25,7 +25,6 @@ from service.errors import Conflict, InvalidRequest, NotFound
 from service.operations import steering
 from service.operations.claiming import claim
 from service.operations.leasing import heartbeat, release
-from service.operations.proposing import propose_trials
 from service.operations.reporting import report
 from service.operations.rescuing import rescue_trial
 from service.operations.submitting import submit_sweep
@@ -333,7 +332,7 @@ class LeaseMachine(RuleBasedStateMachine):
     def send_claim(self, service: int, request: ClaimRequest) -> ClaimAnswer:
         searches = self.world.services[service].searches
         database, lease_settings = self.database(service), self.lease_settings()
-        return claim(database, searches, request, lease_settings, propose=propose_trials, chance=lambda: 0.5)
+        return claim(database, searches, request, lease_settings, chance=lambda: 0.5)
 
     def check_batch(self, answer: ClaimAnswer) -> None:
         """No claim makes a batch larger than a member's limit, and all trials of a claim have one signature."""

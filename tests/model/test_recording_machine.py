@@ -30,7 +30,6 @@ from service.domain.lease import LeaseSettings
 from service.errors import Conflict
 from service.operations.claiming import claim
 from service.operations.leasing import heartbeat, release
-from service.operations.proposing import propose_trials
 from service.operations.reaping import reap
 from service.operations.recording import read_artifact, record_trial
 from service.operations.recording_leases import claim_recording, report_recording
@@ -140,7 +139,7 @@ class RecordingMachine(RuleBasedStateMachine):
         self.sweep = submit_sweep(database, document, submitted="", idempotency_key=None).sweep
         trainer = self.worker_named("trainer")
         request = ClaimRequest(claim_key=self.key(), worker=trainer, max_trials=2)
-        answer = claim(database, Searches(), request, SETTINGS, propose=propose_trials)
+        answer = claim(database, Searches(), request, SETTINGS)
         self.trials = [grant.trial_id for grant in answer.grants]
         entries = [
             ReportEntry(trial_id=trial_id, attempt=1, **entry)

@@ -85,8 +85,11 @@ def is_oscillating(rows: Sequence[EpochRow]) -> bool:
 
 def median(values: Iterable[float | None]) -> float | None:
     """Median of what is known; None if nothing is. Nan is not known; inf is."""
-    known = [value for value in values if value is not None and not math.isnan(value)]
-    return statistics.median(known) if known else None
+    known = sorted(value for value in values if value is not None and not math.isnan(value))
+    if not known:
+        return None
+    upper = len(known) // 2
+    return known[upper] if len(known) % 2 else (known[upper - 1] + known[upper]) / 2
 
 
 def median_over(rows: Sequence[EpochRow], value: Callable[[EpochRow], float | None]) -> float | None:

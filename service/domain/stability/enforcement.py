@@ -127,26 +127,29 @@ def enforce(
     return Enforcement(None, let_off, tuple(warnings.values()))
 
 
-def appraise(case: Case, best_epoch: int | None = None) -> dict[str, Any]:
+def appraise(
+    rows: Sequence[EpochRow], class_shares: Sequence[float] | None = None, best_epoch: int | None = None
+) -> dict[str, Any]:
     """The columns of a trial that follow from its rows: score, verdict, one number per metric; None where unknown.
 
     Args:
-        case: The attempt that ended.
+        rows: Of the attempt that ended, in the order of the epochs.
+        class_shares: Share of each class in the validation data, if known.
         best_epoch: The epoch that was best by the sweep's metric, for the other metrics as they were then.
     """
-    stability = score(case.rows)
-    finding = judge(case.rows, case.class_shares)
+    stability = score(rows)
+    finding = judge(rows, class_shares)
     return {
         "stability": None if stability is None else stability.stability,
         "stability_limited_by": _limit(None if stability is None else stability.limiting),
         "stability_parts": None if stability is None else stability.measured,
         "score_version": None if stability is None else stability.version,
-        "depth_slope": median_over(learning_epochs(case.rows), depth_slope),
+        "depth_slope": median_over(learning_epochs(rows), depth_slope),
         "verdict": None if finding is None else finding.verdict,
         "verdict_evidence": plain_evidence(finding),
         **part_columns(stability),
-        **gradient_metrics(case.rows),
-        **at_best(case.rows, best_epoch),
+        **gradient_metrics(rows),
+        **at_best(rows, best_epoch),
     }
 
 

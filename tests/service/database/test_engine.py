@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import URL, func, insert, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from service.database import liveness
 from service.database.engine import Database, DatabaseClock
 from service.database.tables import idempotency_keys
 from service.errors import ServiceError
@@ -63,3 +64,24 @@ def test_database_clock_is_the_time_now(
 def test_other_kinds_of_url_are_refused() -> None:
     with pytest.raises(ServiceError, match="mysql"):
         Database("mysql://localhost/x")
+
+
+@pytest.mark.parametrize("silent_seconds", [liveness.SILENT_SECONDS, 0.0])
+def test_a_backend_killed_while_idle_costs_no_error(
+    postgresql_database: Database,
+    postgresql_url: URL,
+    open_database: Callable[[str | URL], Database],
+    monkeypatch: pytest.MonkeyPatch,
+    silent_seconds: float,
+) -> None:
+    monkeypatch.setattr(liveness, "SILENT_SECONDS", silent_seconds)
+    pids = [_backend(postgresql_database), _backend(postgresql_database)]
+    assert pids[0] == pids[1]
+    with open_database(postgresql_url).write() as connection:
+        connection.exec_driver_sql(f"SELECT pg_terminate_backend({pids[0]}, 5000)")
+    assert _backend(postgresql_database) not in pids
+
+
+def _backend(database: Database) -> int:
+    with database.write() as connection:
+        return connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()

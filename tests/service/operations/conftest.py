@@ -16,7 +16,6 @@ from service.domain.sweep import Sweep
 from service.domain.trial import Trial
 from service.operations.claiming import claim
 from service.operations.leasing import heartbeat, release
-from service.operations.proposing import propose_trials
 from service.operations.reporting import report
 from service.operations.submitting import submit_sweep
 from service.suggestion.searches import Searches
@@ -70,7 +69,7 @@ class Worker:
 
     def send(self, request: ClaimRequest) -> ClaimAnswer:
         """Claim, and keep the lease."""
-        answer = claim(self.database, Searches(), request, self.settings, propose=propose_trials, chance=lambda: 0.5)
+        answer = claim(self.database, Searches(), request, self.settings, chance=lambda: 0.5)
         self.lease_id = answer.lease_id
         return answer
 

@@ -9,13 +9,14 @@ import pytest
 from sqlalchemy import select, update
 
 from service.database.engine import Database
-from service.database.sweeps import get_sweep
+from service.database.sweeps import get_sweep, lock_sweep
 from service.database.tables import sweeps, trials
 from service.database.trials import trial_from_row
 from service.domain.states import SweepState, TrialState
 from service.domain.sweep import Sweep
 from service.domain.trial import Trial, TrialFact
-from service.operations.proposing import propose_trials
+from service.operations.claiming import claim
+from service.operations.proposing import insert_suggested, suggest_trials
 from service.operations.settling import settle_sweep
 from service.operations.steering import pause_sweep
 from service.operations.submitting import submit_sweep
@@ -24,6 +25,17 @@ from service.suggestion.searches import Searches
 from service.wire.parameters import Parameters
 
 SMALL = {"learning_rate": {"values": [0.1, 0.01, 0.001]}, "optimizer": {"values": ["adam", "sgd"]}}
+
+
+def propose_trials(database: Database, searches: Searches, sweep_id: str, n: int) -> int | None:
+    """As a claim does it, but for the taking: how many trials were inserted, None if others took their numbers."""
+    suggestion = suggest_trials(database, searches, sweep_id, n)
+    if suggestion is None:
+        return 0
+    with database.write() as connection:
+        sweep = lock_sweep(connection, sweep_id)
+        assert sweep is not None
+        return insert_suggested(connection, sweep, suggestion, database.now_ms(connection))[1]
 
 
 def all_trials(database: Database, sweep: Sweep) -> list[Trial]:
@@ -151,14 +163,16 @@ def test_a_search_with_nothing_left_ends_the_sweep_with_its_last_trial(
 
 
 def test_asking_holds_no_connection(
-    database: Database, submit: Callable[..., Sweep], monkeypatch: pytest.MonkeyPatch
+    database: Database, submit: Callable[..., Sweep], worker: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sweep = submit(method="tpe")
+    submit(method="tpe")
     log: list[str] = []
     for verb in ("read", "write"):
         monkeypatch.setattr(database, verb, noted(getattr(database, verb), verb, log))
-    propose_trials(database, ListeningSearches(lambda _: log.append("ask")), sweep.id, 2)
-    assert log == ["read begins", "read ends", "ask", "write begins", "write ends"]
+    searches = ListeningSearches(lambda _: log.append("ask"))
+    assert len(claim(database, searches, worker.request(2), worker.settings).grants) == 2
+    look = ["read begins", "read ends"]
+    assert log == [*look, *look, "ask", "write begins", "write ends"]
 
 
 def noted(verb: Callable[[], Any], name: str, log: list[str]) -> Callable[[], Any]:
@@ -175,17 +189,16 @@ def noted(verb: Callable[[], Any], name: str, log: list[str]) -> Callable[[], An
 
 
 def test_a_faster_claim_takes_the_numbers_and_the_search_is_asked_again(
-    database: Database, submit: Callable[..., Sweep]
+    database: Database, submit: Callable[..., Sweep], new_worker: Callable[..., Any]
 ) -> None:
-    sweep = submit(run_cap=8)
+    sweep, slow, fast = submit(run_cap=8), new_worker("slow"), new_worker("fast")
 
-    def meanwhile(asked: int) -> None:
-        propose_trials(database, Searches(), sweep.id, 3 if asked == 1 else 0)
-
-    searches = ListeningSearches(meanwhile)
-    assert propose_trials(database, searches, sweep.id, 2) == 2
-    assert searches.asked == 2
-    assert [trial.number for trial in all_trials(database, sweep)] == [0, 1, 2, 3, 4]
+    faster = [[3], [1], []]
+    searches = ListeningSearches(lambda _: [fast.claim(n) for n in faster.pop(0)] and None)
+    answer = claim(database, searches, slow.request(2), slow.settings)
+    assert searches.asked == 3
+    assert len(answer.grants) == 2
+    assert [trial.number for trial in all_trials(database, sweep)] == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_sweep_that_is_paused_meanwhile_gets_no_trials(database: Database, submit: Callable[..., Sweep]) -> None:

@@ -9,7 +9,7 @@ from service.database.rescues import rescues_with
 from service.database.trials import get_trial
 from service.domain.states import SweepState
 from service.errors import Conflict, IdempotencyMismatch, InvalidRequest, NotFound
-from service.operations.proposing import propose_trials
+from service.operations.proposing import suggest_trials
 from service.operations.rescuing import rescue_trial
 from service.operations.steering import cancel_sweep, cancel_trial, pause_sweep, stop_sweep
 from service.suggestion.searches import Searches
@@ -143,7 +143,7 @@ def test_a_completed_sweep_opens_for_the_rescue_alone_and_ends_as_before(
 
     rescue_trial(database, sick)
     assert record.sweep(sweep) == ("running", None)
-    assert propose_trials(database, Searches(), sweep.id, 8) == 0
+    assert suggest_trials(database, Searches(), sweep.id, 8) is None
     complete(0.95)
 
     assert record.sweep(sweep) == ("completed", reason)

@@ -104,7 +104,7 @@ def test_at_the_last_epoch_a_rule_that_would_prune_warns(canonical, parameters):
 
 
 def test_appraisal_is_score_verdict_and_slope(canonical, parameters):
-    found = appraise(Case(canonical["vanishing"], parameters()))
+    found = appraise(canonical["vanishing"])
     assert (found["verdict"], found["stability_limited_by"]) == (Verdict.VANISHING, StabilityLimit.DEPTH)
     assert found["depth_slope"] == pytest.approx(0.9)
     assert found["verdict_evidence"][0]["metric"] == "depth_range"
@@ -112,12 +112,12 @@ def test_appraisal_is_score_verdict_and_slope(canonical, parameters):
 
 
 def test_evidence_that_is_not_finite_is_spelled(rows_of, parameters):
-    found = appraise(Case(rows_of(update_ratio=float("inf")), parameters()))
+    found = appraise(rows_of(update_ratio=float("inf")))
     assert found["verdict_evidence"][0]["value"] == "inf"
 
 
 def test_without_rows_nothing_is_known(parameters):
-    assert set(appraise(Case((), parameters())).values()) == {None}
+    assert set(appraise(()).values()) == {None}
 
 
 LAYERS = tuple(LayerReport(layer=layer, grad_rms_median=1e-3, bias_grad_rms_median=1e-3) for layer in (1, 2, 3, 4))
