@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test chromium check package format mutants bench lock secrets clean
+.PHONY: help demo test chromium check package format mutants chaos bench lock secrets clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ format: $(READY)  ## format the code and sort its imports
 
 mutants: $(READY)  ## plant faults one at a time; each must turn a test red (minutes)
 	$(BIN)/python tests/mutants.py
+
+chaos: $(READY)  ## kill and stop workers, the service and PostgreSQL's backends under 300 trials; nothing may be lost (minutes)
+	$(BIN)/python tests/chaos/run.py
 
 bench: $(READY)  ## measure the figures of docs/benchmarks.md
 	$(BIN)/python -m benchmarks
