@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 RUN = Path(__file__).resolve().parent / "run.py"
-N_TRIALS = 16
+N_TRIALS = 8
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
