@@ -79,12 +79,12 @@ def total_norm(norms_of_parts: Tensor) -> Tensor:
 
 def _squares(quantities: Sequence[Quantity], guess: Tensor, sums: Sums) -> Tensor:
     """Sums of squares of the quantities divided by their guessed norms: (S, K)."""
-    lanes, scale = [], 1.0 / guess
+    terms, scale = [], 1.0 / guess
     for i, (arrays, term) in enumerate(quantities):
 
         def square(*slices: Tensor, term=term, factor=scale[:, i : i + 1]) -> Tensor:  # type: ignore[no-untyped-def]
             scaled = term(*slices) * factor
             return scaled * scaled
 
-        lanes.append(sums.of_terms(arrays, square))
-    return ops.sum(ops.stack(lanes, axis=1), axis=2)
+        terms.append((arrays, square))
+    return sums.of_terms(terms)

@@ -11,6 +11,7 @@ rules keep the compiler from undoing it:
 """
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Protocol
 
 from keras import ops
@@ -33,10 +34,10 @@ class Sums(Protocol):
     def over_units(self, a: Tensor, b: Tensor) -> Tensor:
         """Sum of a·b over the units: two (S, n_out, n_in) → (S, 1, n_in)."""
 
-    def of_terms(self, arrays: Sequence[Tensor], term: Term) -> Tensor:
-        """Partial sums of term(*arrays) over all but the slot axis: (S, …)… → (S, 16), to be added up later.
+    def of_terms(self, terms: Sequence[tuple[Sequence[Tensor], Term]]) -> Tensor:
+        """Sum of each term(*arrays) over all but the slot axis: K pairs, arrays (S, …) → (S, K).
 
-        The term sees the arrays flat, (S, n), or slices of them.
+        A term sees its arrays flat, (S, n), or slices of them.
         """
 
 
@@ -52,9 +53,8 @@ class PlainSums:
     def over_units(self, a: Tensor, b: Tensor) -> Tensor:
         return ops.sum(a * b, axis=1, keepdims=True)
 
-    def of_terms(self, arrays: Sequence[Tensor], term: Term) -> Tensor:
-        total = ops.sum(term(*_flat(arrays)), axis=1, keepdims=True)
-        return ops.pad(total, ((0, 0), (0, WIDEST - 1)))
+    def of_terms(self, terms: Sequence[tuple[Sequence[Tensor], Term]]) -> Tensor:
+        return ops.stack([ops.sum(term(*_flat(arrays)), axis=1) for arrays, term in terms], axis=1)
 
 
 class FoldedSums:
@@ -73,9 +73,14 @@ class FoldedSums:
     def over_units(self, a: Tensor, b: Tensor) -> Tensor:
         return fold([a, b], axis=1, term=ops.multiply) / self._one
 
-    def of_terms(self, arrays: Sequence[Tensor], term: Term) -> Tensor:
-        lanes = fold(_flat(arrays), axis=1, leave=WIDEST, term=term)
-        return ops.pad(lanes, ((0, 0), (0, WIDEST - lanes.shape[1])))
+    def of_terms(self, terms: Sequence[tuple[Sequence[Tensor], Term]]) -> Tensor:
+        """After one level each, equal layers are folded together: else a deep network takes minutes to compile."""
+        once = [_fold_once(_flat(arrays), axis=1, leave=WIDEST, term=term) for arrays, term in terms]
+        lanes = []
+        for _, equals in groupby(once, key=lambda partial: partial.shape[1]):
+            few = fold([ops.stack(list(equals), axis=1)], axis=2, leave=WIDEST)
+            lanes.append(ops.pad(few, ((0, 0), (0, 0), (0, WIDEST - few.shape[2]))))
+        return ops.sum(ops.concatenate(lanes, axis=1), axis=2)
 
 
 def fold(arrays: Sequence[Tensor], *, axis: int, leave: int = 1, term: Term | None = None) -> Tensor:
@@ -87,17 +92,23 @@ def fold(arrays: Sequence[Tensor], *, axis: int, leave: int = 1, term: Term | No
         leave: How many partial sums may remain along it.
         term: Applied to slices of the arrays; by default the only array is summed as it is.
     """
+    total = _fold_once(arrays, axis=axis, leave=leave, term=term)
+    return total if total.shape[axis] <= leave else fold([total], axis=axis, leave=leave)
+
+
+def _fold_once(arrays: Sequence[Tensor], *, axis: int, leave: int, term: Term | None) -> Tensor:
+    """One level of a fold: as many partial sums as a slice is wide, and those of the tail, if there is one."""
     length = arrays[0].shape[axis]
     if length <= leave:
         return term(*arrays) if term else arrays[0]
     n_slices = _n_slices(length, leave)
     width = length // n_slices
-    slices = [[_slice(a, axis, i * width, width) for a in arrays] for i in range(n_slices)]
+    slices = zip(*(_slices(a, axis, n_slices, width) for a in arrays), strict=True)
     total = _tree([term(*s) if term else s[0] for s in slices])
     if remainder := length - n_slices * width:
         tail = [_slice(a, axis, n_slices * width, remainder) for a in arrays]
         total = ops.concatenate([total, term(*tail) if term else tail[0]], axis=axis)
-    return fold([total], axis=axis, leave=leave)
+    return total
 
 
 def _n_slices(length: int, leave: int) -> int:
@@ -109,6 +120,12 @@ def _n_slices(length: int, leave: int) -> int:
 
 def _flat(arrays: Sequence[Tensor]) -> list[Tensor]:
     return [ops.reshape(a, (a.shape[0], -1)) for a in arrays]
+
+
+def _slices(x: Tensor, axis: int, n: int, width: int) -> Sequence[Tensor]:
+    """The first n slices of a width. A split is one operation, and traced in a fraction of the time of n slices."""
+    even = x if x.shape[axis] == n * width else _slice(x, axis, 0, n * width)
+    return ops.split(even, n, axis=axis)  # type: ignore[no-any-return]
 
 
 def _slice(x: Tensor, axis: int, start: int, width: int) -> Tensor:

@@ -70,3 +70,16 @@ def test_the_global_norm_is_that_of_all_gradients_where_nothing_but_kernels_and_
     kernels = [layer.grad_norm_mean**2 for layer in probe.layers]
     assert probe.global_norm_mean == pytest.approx((sum(kernels) + sum(biases)) ** 0.5, rel=1e-5)
     assert [row.nonfinite for row in (probe, *trained)] == [0, 0]
+
+
+def test_layers_of_one_shape_are_told_apart(trial, make_bank, short_dataset):
+    """Their norms are taken together."""
+    units = (8, 8, 8, 8)
+    spec = trial("deep", hidden_units=units, optimizer="adamw", weight_decay=0.1)
+    fused = make_bank(short_dataset, hidden_units=units, n_slots=2, slots_per_tile=2)
+    reference = ReferenceBank(short_dataset, units, 16, fused.stream_seed)
+    for bank in (fused, reference):
+        bank.admit([spec])
+    (ours,), (theirs,) = fused.train_epoch(), reference.train_epoch()
+    for layer, their_layer in zip(ours.layers, theirs.layers, strict=True):
+        assert_close(numbers_and_gaps(layer), numbers_and_gaps(their_layer))

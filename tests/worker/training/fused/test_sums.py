@@ -32,8 +32,9 @@ def test_sums_run_over_their_axis(shape, sums):
     np.testing.assert_allclose(sums.over_rows(a), exact.sum(1, keepdims=True), atol=1e-4)
     np.testing.assert_allclose(sums.over_features(a), exact.sum(2, keepdims=True), atol=1e-4)
     np.testing.assert_allclose(sums.over_units(a, b), (exact * y).sum(1, keepdims=True), atol=1e-4)
-    parts = sums.of_terms([a, b], lambda u, v: u * v)
-    np.testing.assert_allclose(np.asarray(parts).sum(1), (exact * y).sum((1, 2)), atol=1e-3)
+    both = sums.of_terms([([a, b], lambda u, v: u * v), ([a], lambda u: u)])
+    expected = np.stack([(exact * y).sum((1, 2)), exact.sum((1, 2))], axis=1)
+    np.testing.assert_allclose(both, expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("size", [1e-36, 1e-25, 1.0, 1e10, 1e25, 1e37])
@@ -44,6 +45,15 @@ def test_a_norm_neither_overflows_nor_vanishes(size, before, sums):
     expected = np.linalg.norm(x.astype(np.float64), axis=1)
     quantity = Quantity([ops.convert_to_tensor(x)])
     np.testing.assert_allclose(np.asarray(norms([quantity], guess, sums))[:, 0], expected, rtol=1e-5)
+
+
+def test_norms_of_arrays_of_any_length_come_in_their_order(sums):
+    """Some of one length in a row, some not: those in a row are summed together."""
+    random = np.random.default_rng(0)
+    arrays = [random.normal(size=(2, n)).astype(np.float32) for n in (784, 64, 64, 64, 9, 16, 64, 1000)]
+    quantities = [Quantity([ops.convert_to_tensor(x)]) for x in arrays]
+    expected = np.stack([np.linalg.norm(x.astype(np.float64), axis=1) for x in arrays], axis=1)
+    np.testing.assert_allclose(norms(quantities, ops.ones((2, 8)), sums), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
