@@ -122,12 +122,12 @@ class Workbench:
         if self._pulse.phase != "compiling":
             self._pulse.phase = "training"
         try:
-            rows = bank.train_epoch()
+            entries = [self._digest(bank, self._held[row.key], row) for row in bank.train_epoch()]
         except Exception as error:  # noqa: BLE001 - whatever it was, the trials must end or go back
             self._lose_bank(error, [])
             return
         self._pulse.phase = "training"
-        self._report([self._digest(bank, self._held[row.key], row) for row in rows])
+        self._report(entries)
         if not self._held:
             self._capacity.ended_well(self.signature)
 
@@ -228,6 +228,8 @@ class Workbench:
         """What to report of an epoch, with the trial's end if it was the last."""
         try:
             final = trial.note(row, lambda: bank.test_metrics(row.key))
+        except OutOfDeviceMemory:  # of all slots together
+            raise
         except Exception as error:  # noqa: BLE001 - an evaluation that fails is this trial's alone
             self._log.error("%s failed: %s: %s", trial, type(error).__name__, error)
             return _entry(trial, epoch=row, final=failed(error))

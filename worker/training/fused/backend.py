@@ -1,5 +1,6 @@
 """What Keras' operations lack: products with a transposed operand, compiled functions, compiled loops. TensorFlow."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -64,11 +65,21 @@ def on_host(structure: Any) -> Any:
     return tf.nest.map_structure(np.asarray, structure)
 
 
+NO_MEMORY = re.compile(r"out[ _]of[ _]memory|resource[ _]exhausted|failed to allocate", re.IGNORECASE)
+
+
 @contextmanager
 def device_memory_errors() -> Iterator[None]:
-    """Turns the device's complaint about memory into ours, so that the caller can halve the bank."""
+    """Turns the device's complaint about memory into ours, so that the caller can halve the bank.
+
+    Most come as ResourceExhaustedError. What a library under TensorFlow could not allocate while a program was
+    compiled or run comes as an internal error that says so in words only.
+    """
     try:
         yield
-    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+    except (tf.errors.OpError, MemoryError) as error:
+        is_named = isinstance(error, tf.errors.ResourceExhaustedError | MemoryError)
+        if not is_named and not NO_MEMORY.search(str(error)):
+            raise
         message = "the bank does not fit into the device's memory: use fewer slots"
         raise OutOfDeviceMemory(message) from error

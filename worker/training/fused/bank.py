@@ -78,10 +78,10 @@ class FusedBank:
         self._steps_done = 0
         self._programs = Programs() if programs is None else programs
         self._program = self._program_for(kinds or Kinds())
-        self._probe_batch = probe_of_dataset(dataset)
-        self._validation = split_in_chunks(dataset, dataset.x_val, dataset.y_val)
         self._test: Split | None = None
         with device_memory_errors():
+            self._probe_batch = probe_of_dataset(dataset)
+            self._validation = split_in_chunks(dataset, dataset.x_val, dataset.y_val)
             self.tiles = [
                 Tile(self._program, dataset, self._probe_batch, self._validation, listen) for _ in range(n_tiles)
             ]
@@ -115,7 +115,8 @@ class FusedBank:
             OutOfDeviceMemory: The device is full; none is admitted.
         """
         self._check(trials)
-        self._learn(kinds_of(trial.hyperparameters for trial in trials))
+        with device_memory_errors():
+            self._learn(kinds_of(trial.hyperparameters for trial in trials))
         groups: dict[Tile, list[TrialSpec]] = {}
         for trial in trials:
             groups.setdefault(self._tile_for_next(groups), []).append(trial)
@@ -151,7 +152,7 @@ class FusedBank:
             return self._tile_of[key].test_metrics(key, self._test)
 
     def evict(self, key: str) -> None:
-        """Free a trial's slot. Evicting a key that is not there does nothing."""
+        """Free a trial's slot; asks the device for nothing. Evicting a key that is not there does nothing."""
         tile = self._tile_of.pop(key, None)
         if tile is not None:
             tile.evict(key)
@@ -186,9 +187,10 @@ class FusedBank:
         """Make a program that knows these kinds too, unless the present one does."""
         if self.kinds.cover(kinds):
             return
-        self._program = self._program_for(self.kinds | kinds)
+        program = self._program_for(self.kinds | kinds)
         for tile in self.tiles:
-            tile.move_to(self._program)
+            tile.move_to(program)
+        self._program = program
 
     def _program_for(self, kinds: Kinds) -> Program:
         dataset = self._dataset

@@ -62,6 +62,7 @@ class Tile:
         self._probe_batch = probe_batch
         self._validation = validation
         self._occupants: list[Occupant | None] = [None] * program.signature.n_slots
+        self._left: set[int] = set()  # slots whose trial is gone, but not yet its numbers
         rows = empty_rows(self._layout)
         self.state = self._device_state({n: np.stack([r] * len(self._occupants)) for n, r in rows.items()})
         self._occupancy_changed()
@@ -86,8 +87,7 @@ class Tile:
         placed = {slot: Occupant(spec) for slot, spec in zip(free[: len(trials)], trials, strict=True)}
         for slot, occupant in placed.items():
             self._occupants[slot] = occupant
-        self._write({slot: initial_rows(self._layout, o.spec) for slot, o in placed.items()})
-        self._occupancy_changed()
+        self._settle(placed)
         start = perf_counter()
         probe = self._take_probe(fresh=list(placed))
         seconds = perf_counter() - start
@@ -101,14 +101,14 @@ class Tile:
         return rows
 
     def evict(self, key: str) -> None:
-        """Free the slot of a trial."""
+        """Free the slot of a trial. The device is left alone: it may be full, and the next trial may write there."""
         slot = self._slot_of(key)
-        self._write({slot: empty_rows(self._layout)})
         self._occupants[slot] = None
-        self._occupancy_changed()
+        self._left.add(slot)
 
     def train_epoch(self, batches: Batches) -> list[EpochRow]:
         """Train, probe and evaluate every trial of the tile; a row for each, in the order of the slots."""
+        self._settle({})
         start = perf_counter()
         norms_before = np.asarray(self.state.norms)
         self.state, on_device = self._program.train(self.state, batches, self._coefficients(), self._choices)
@@ -167,6 +167,15 @@ class Tile:
         stacked = {name: np.stack([rows[slot][name] for slot in slots]) for name in names}
         changed = {n: with_slots(getattr(self.state, n), slots, values) for n, values in stacked.items()}
         self.state = self.state._replace(**changed)
+
+    def _settle(self, placed: Mapping[int, Occupant]) -> None:
+        """Write fresh trials into their slots, and nothing into those that were left and not taken."""
+        rows = {slot: empty_rows(self._layout) for slot in self._left}
+        rows |= {slot: initial_rows(self._layout, occupant.spec) for slot, occupant in placed.items()}
+        if rows:
+            self._write(rows)
+            self._occupancy_changed()
+        self._left.clear()
 
     def _occupancy_changed(self) -> None:
         trials = [o.spec.hyperparameters if o is not None else None for o in self._occupants]
