@@ -35,6 +35,7 @@ from service.api.documenting import openapi_of
 from service.api.guard import Guard
 from service.api.measuring import Measuring, Meters
 from service.api.problems import ProblemShield, handle_problem
+from service.api.unreadable import ProblemProtocol
 from service.background.reaper import ReaperThread
 from service.background.signal import EventSignal
 from service.database.engine import Database
@@ -166,6 +167,7 @@ def serve(settings: ServiceSettings) -> None:
             app = create_app(settings, database)
             config = uvicorn.Config(
                 app,
+                http=ProblemProtocol,
                 host=settings.host,
                 port=settings.port,
                 log_config=None,

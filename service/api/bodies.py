@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+import anyio
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic_core import from_json
@@ -14,6 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import MalformedRequest, Problem, TooLarge, UnsupportedMediaType
 
+_MAX_DISCARDED_BYTES = 64 * 2**20
+_DISCARD_SECONDS = 10.0
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 LEASE_PREFIXES = ("/v1/leases/", "/v1/claims")
 """Routes that workers use: larger bodies, and gzip."""
@@ -67,8 +70,11 @@ async def _read(receive: Receive, headers: Headers, limit: int) -> bytes:
     """The body as sent; refused as soon as it is known to be too large."""
     promised = headers.get("content-length", "")
     if promised.isdigit() and (len(promised) > 18 or int(promised) > limit):
+        if "expect" not in headers:  # who asks before sending is told now
+            await _discard(receive)
         raise _too_large(limit)
-    chunks, size = [], 0
+    chunks: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -76,10 +82,27 @@ async def _read(receive: Receive, headers: Headers, limit: int) -> bytes:
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > limit:
+            chunks.clear()
+            if message.get("more_body", False):
+                await _discard(receive)
             raise _too_large(limit)
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks)
+
+
+async def _discard(receive: Receive) -> None:
+    """Let the rest of a refused body come, within reason, and keep none of it.
+
+    The connection is closed after the answer, and whoever still sends then sees it broken and never reads the answer.
+    """
+    with anyio.move_on_after(_DISCARD_SECONDS):
+        size = 0
+        while size <= _MAX_DISCARDED_BYTES:
+            message = await receive()
+            size += len(message.get("body", b""))
+            if not message.get("more_body", False):
+                return
 
 
 def unpack(packed: bytes, limit: int) -> bytes:

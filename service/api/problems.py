@@ -32,7 +32,7 @@ MEDIA_TYPE = "application/problem+json"
 MAX_PROBLEMS = 50
 _SHOWN_CHARACTERS = 80
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 413: {"Connection": "close"}, 503: {"Retry-After": "2"}}
-_SAFE_HEADERS = {
+SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -61,7 +61,7 @@ class ProblemShield:
             if message["type"] == "http.response.start":
                 is_started = True
                 headers = MutableHeaders(scope=message)
-                for name, value in _SAFE_HEADERS.items():
+                for name, value in SAFE_HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
@@ -86,11 +86,11 @@ def answer_problem(request: Request, error: Exception) -> Response:
         error_id = secrets.token_hex(8)
         logger.error("internal error %s in %s %s", error_id, request.method, request.url.path, exc_info=error)
         detail = f"Something went wrong in the service; its log tells more under {error_id}."
-        return _answer(ServiceError(detail), {}, error_id)
+        return problem_response(ServiceError(detail), error_id=error_id)
     if known.status >= 500:
         logger.warning("%s %s: %s", request.method, request.url.path, known.detail)
     headers = dict(getattr(error, "headers", None) or {})
-    return _answer(known, _HEADERS.get(known.status, {}) | headers)
+    return problem_response(known, _HEADERS.get(known.status, {}) | headers)
 
 
 def translate(request: Request, error: BaseException) -> ServiceError | None:
@@ -183,7 +183,10 @@ def shown(value: Any) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
 
 
-def _answer(error: ServiceError, headers: Mapping[str, str], error_id: str | None = None) -> Response:
+def problem_response(
+    error: ServiceError, headers: Mapping[str, str] | None = None, *, error_id: str | None = None
+) -> Response:
+    """An error as RFC 9457 has it."""
     view = ErrorView(
         type=f"urn:gradsweep:error:{error.code}",
         title=error.title,
@@ -194,4 +197,4 @@ def _answer(error: ServiceError, headers: Mapping[str, str], error_id: str | Non
         error_id=error_id,
     )
     content = json.dumps(view.model_dump(exclude_none=True)).encode()
-    return Response(content, status_code=error.status, headers=dict(headers), media_type=MEDIA_TYPE)
+    return Response(content, status_code=error.status, headers=dict(headers or {}), media_type=MEDIA_TYPE)

@@ -1,5 +1,6 @@
 """Counts and sums over many rows, each in one statement however many sweeps are shown."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -31,36 +32,38 @@ class Surroundings:
     nonfinite: Mapping[str, str]
 
 
-def state_sums(connection: Connection, sweep_ids: Collection[str]) -> dict[str, dict[TrialState, StateSum]]:
-    """Per sweep and state: trials, epochs trained, epochs planned. States without trials are left out."""
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What the trials of a sweep add up to. States without trials, and verdicts that none got, are left out."""
+
+    states: Mapping[TrialState, StateSum]
+    verdicts: Mapping[Verdict, int]
+
+
+def sums_of(connection: Connection, sweep_ids: Collection[str]) -> dict[str, Sums]:
+    """Per sweep: trials, epochs trained and epochs planned by state, and trials by verdict; from one index alone."""
     statement = (
         select(
             trials.c.sweep_id,
             trials.c.state,
+            trials.c.verdict,
             func.count(),
             func.sum(func.coalesce(trials.c.epoch, 0)),
             func.sum(trials.c.epochs),
         )
         .where(trials.c.sweep_id.in_(sweep_ids))
-        .group_by(trials.c.sweep_id, trials.c.state)
+        .group_by(trials.c.sweep_id, trials.c.state, trials.c.verdict)
     )
-    sums: dict[str, dict[TrialState, StateSum]] = {sweep_id: {} for sweep_id in sweep_ids}
-    for sweep_id, state, n_trials, done, planned in connection.execute(statement):
-        sums[sweep_id][state] = StateSum(n_trials, int(done), int(planned))
-    return sums
-
-
-def verdict_counts(connection: Connection, sweep_ids: Collection[str]) -> dict[str, dict[Verdict, int]]:
-    """Per sweep: how many trials got each verdict. Verdicts that none got are left out."""
-    statement = (
-        select(trials.c.sweep_id, trials.c.verdict, func.count())
-        .where(trials.c.sweep_id.in_(sweep_ids), trials.c.verdict.is_not(None))
-        .group_by(trials.c.sweep_id, trials.c.verdict)
-    )
-    counts: dict[str, dict[Verdict, int]] = {sweep_id: {} for sweep_id in sweep_ids}
-    for sweep_id, verdict, count in connection.execute(statement):
-        counts[sweep_id][verdict] = count
-    return counts
+    states: dict[str, dict[TrialState, StateSum]] = {sweep_id: {} for sweep_id in sweep_ids}
+    verdicts: dict[str, Counter[Verdict]] = {sweep_id: Counter() for sweep_id in sweep_ids}
+    for sweep_id, state, verdict, n_trials, done, planned in connection.execute(statement):
+        so_far = states[sweep_id].get(state, StateSum())
+        states[sweep_id][state] = StateSum(
+            so_far.n_trials + n_trials, so_far.epochs_done + int(done), so_far.epochs_planned + int(planned)
+        )
+        if verdict is not None:
+            verdicts[sweep_id][verdict] += n_trials
+    return {sweep_id: Sums(states[sweep_id], verdicts[sweep_id]) for sweep_id in sweep_ids}
 
 
 def best_so_far(connection: Connection, found: Sequence[Sweep]) -> dict[str, BestSoFar]:

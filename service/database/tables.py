@@ -265,7 +265,7 @@ trials = Table(
         sqlite_where=text("rescue_of IS NOT NULL"),
         postgresql_where=text("rescue_of IS NOT NULL"),
     ),
-    Index("ix_trials_sweep_id_state_epoch_epochs", "sweep_id", "state", "epoch", "epochs"),  # covers a sweep's sums
+    Index("ix_trials_sums", "sweep_id", "state", "verdict", "epoch", "epochs"),  # covers a sweep's sums
     Index("ix_trials_sweep_id_revision", "sweep_id", "revision"),
     Index("ix_trials_sweep_id_objective_number", "sweep_id", "objective", "number"),
     Index(

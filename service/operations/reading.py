@@ -14,9 +14,8 @@ from service.database.overview import (
     best_so_far,
     counts_by_state,
     live_workers,
-    state_sums,
+    sums_of,
     surroundings,
-    verdict_counts,
 )
 from service.database.recordings import recordings_of
 from service.database.rescues import rescues_with
@@ -210,17 +209,18 @@ def _summaries(
 ) -> list[SweepSummary]:
     now_ms = database.now_ms(connection)
     ids = [sweep.id for sweep in sweeps]
-    sums, best, verdicts = state_sums(connection, ids), best_so_far(connection, sweeps), verdict_counts(connection, ids)
+    sums, best = sums_of(connection, ids), best_so_far(connection, sweeps)
     workers = live_workers(connection, now_ms - round(alive_seconds * 1000))
     summaries = []
     for sweep in sweeps:
-        ahead = forecast(sweep, sums[sweep.id], now_ms)
-        waiting = waiting_for(sweep, sums[sweep.id], workers)
+        states = sums[sweep.id].states
+        ahead = forecast(sweep, states, now_ms)
+        waiting = waiting_for(sweep, states, workers)
         summaries.append(
             sweep_summary(
                 sweep,
-                counts={state: total.n_trials for state, total in sums[sweep.id].items()},
-                verdicts=verdicts[sweep.id],
+                counts={state: total.n_trials for state, total in states.items()},
+                verdicts=sums[sweep.id].verdicts,
                 forecast=ahead,
                 waiting=waiting,
                 words=sentence(sweep, ahead.trials_done, waiting),

@@ -1,6 +1,7 @@
 """Serving: what is refused before a port is opened, and a real process from start to end."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -77,6 +78,46 @@ def until_it_answers(http, process, n_tries=600):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 raise AssertionError(f"the service ended with {process.wait(0.1)}: {process.stderr.read()}") from None
     raise AssertionError("the service did not answer")
+
+
+@pytest.fixture
+def send(process, environment):
+    """Sends bytes to the service, whatever comes of it, and gives back the answer: head and problem."""
+    port = int(environment["GRADSWEEP_PORT"])
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as http:
+        until_it_answers(http, process)
+
+    def exchange(*parts):
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            for part in parts:
+                connection.sendall(part)
+            connection.shutdown(socket.SHUT_WR)
+            head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
+        return head.decode().lower(), json.loads(body)
+
+    return exchange
+
+
+POST = b"POST /v1/sweeps HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+CHUNK = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
+REQUESTS = {
+    "two hosts": ([b"GET /livez HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n"], 400, "multiple Host"),
+    "no HTTP": ([b"\x16\x03\x01\x02\x00\x01\r\n\r\n"], 400, "no HTTP request"),
+    "an endless head": ([b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 100_000], 400, "no HTTP request"),
+    "3 MB in chunks": ([POST, b"Transfer-Encoding: chunked\r\n\r\n", *[CHUNK] * 3, b"0\r\n\r\n"], 413, "larger than"),
+    "3 MB as promised": ([POST, b"Content-Length: 3000000\r\n\r\n", b" " * 3_000_000], 413, "larger than"),
+    "30 MB, asked first": ([POST, b"Expect: 100-continue\r\nContent-Length: 30000000\r\n\r\n"], 413, "larger than"),
+}
+
+
+def test_bytes_that_no_route_ever_sees_are_refused_as_problems_too(send):
+    for name, (parts, status, words) in REQUESTS.items():
+        head, problem = send(*parts)
+        assert f"http/1.1 {status} " in head.splitlines()[0], name
+        assert "content-type: application/problem+json" in head, name
+        assert "x-content-type-options: nosniff" in head, name
+        assert "connection: close" in head, name
+        assert words in problem["detail"], name
 
 
 def test_ends_at_once_on_sigterm_even_while_somebody_follows(process, environment):
