@@ -1,8 +1,9 @@
 """How fast the fused engine trains, as ratios to Keras' `model.fit` tuned to its best, in turns in one process.
 
-For every network: seconds per trial and epoch of a full bank, with and without statistics, validation and rows
-included; and of a warm `model.fit` of one such trial on all cores, without validation, statistics or callbacks, with
-the best of several settings. The rounds alternate, so that whatever else the machine does falls on all of them.
+For every network: seconds per trial and epoch of a full bank, with statistics of every step, of some and of none,
+validation and rows included; and of a warm `model.fit` of one such trial on all cores, without validation, statistics
+or callbacks, with the best of several settings. The rounds alternate, so that whatever else the machine does falls on
+all of them.
 Beside them the rate of a large float32 product, and what refilling slots saves under successive halving.
 """
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from worker.training.fused.bank import FusedBank
 
 REPEATS = 5
+FEW_STEPS = (4, 8)  # every which step is measured, where not every one is
 NETWORKS: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "plain": ((128, 64, 32), {}),
     "batch norm and dropout": ((128, 64, 32), ARTICLE),
@@ -76,16 +78,18 @@ def _first_rows(dataset: Dataset, n: int) -> Dataset:
 
 
 def _compare(dataset: Dataset, hidden_units: tuple[int, ...], choices: dict[str, Any]) -> dict[str, Any]:
-    """One network: the engine with and without statistics, `fit`, and the product, in turns."""
+    """One network: the engine with statistics of every step, some and none, `fit`, and the product, in turns."""
     hyperparameters = Hyperparameters(hidden_units=hidden_units, batch_size=BATCH_SIZE, **choices)
     began = time.perf_counter()
-    fused = _bank_epoch(dataset, hyperparameters, statistics=True)
+    fused = _bank_epoch(dataset, hyperparameters, statistics_every=1)
     fused()
     compile_seconds = time.perf_counter() - began
-    bare = _bank_epoch(dataset, hyperparameters, statistics=False)
+    bare = _bank_epoch(dataset, hyperparameters, statistics_every=0)
     fit, setting = tuned_fit(dataset, hyperparameters)
-    rounds: dict[str, Callable[[], float]] = {"fused": fused, "bare": bare, "fit": fit, "product": _product}
-    bare()
+    few = {f"every {n}": _bank_epoch(dataset, hyperparameters, statistics_every=n) for n in FEW_STEPS}
+    rounds: dict[str, Callable[[], float]] = {"fused": fused, "bare": bare, **few, "fit": fit, "product": _product}
+    for compile_first in (bare, *few.values()):
+        compile_first()
     seconds: dict[str, list[float]] = {name: [] for name in rounds}
     for _ in range(REPEATS):
         for name, measure in rounds.items():
@@ -94,9 +98,11 @@ def _compare(dataset: Dataset, hidden_units: tuple[int, ...], choices: dict[str,
     achieved = [flop / fused_seconds for fused_seconds in seconds["fused"]]
     peak = [2 * PRODUCT_SIZE**3 / product_seconds for product_seconds in seconds["product"]]
     return {
-        "seconds_per_trial_epoch": {name: spread(seconds[name]) for name in ("fused", "bare", "fit")},
+        "seconds_per_trial_epoch": {name: spread(seconds[name]) for name in rounds if name != "product"},
         "fit_over_fused": spread(ratios(seconds["fit"], seconds["fused"])),
-        "with_over_without_statistics": spread(ratios(seconds["fused"], seconds["bare"])),
+        "with_over_without_statistics": {
+            name: spread(ratios(seconds[name], seconds["bare"])) for name in ("fused", *few)
+        },
         "share_of_product_rate": spread(ratios(achieved, peak)),
         "product_gflop_per_second": spread([rate / 1e9 for rate in peak]),
         "fit_setting": setting,
@@ -104,11 +110,11 @@ def _compare(dataset: Dataset, hidden_units: tuple[int, ...], choices: dict[str,
     }
 
 
-def _bank_epoch(dataset: Dataset, hyperparameters: Hyperparameters, *, statistics: bool) -> Callable[[], float]:
+def _bank_epoch(dataset: Dataset, hyperparameters: Hyperparameters, *, statistics_every: int) -> Callable[[], float]:
     """Trains a full bank for an epoch and returns the seconds per trial."""
     from worker.training.fused.bank import FusedBank
 
-    bank = FusedBank(dataset, hyperparameters.hidden_units, BATCH_SIZE, 1, statistics=statistics)
+    bank = FusedBank(dataset, hyperparameters.hidden_units, BATCH_SIZE, 1, statistics_every=statistics_every)
     bank.admit([TrialSpec(key=str(i), seed=i, hyperparameters=hyperparameters) for i in range(bank.n_slots)])
 
     def epoch() -> float:

@@ -20,6 +20,7 @@ class Granted:
     stream_seed: int
     trials: list[HeldTrial]
     representatives: tuple[Parameters, ...] = ()
+    statistics_every: int = 1
 
     @property
     def sweeps(self) -> set[str]:
@@ -39,7 +40,13 @@ class Granted:
             raise WorkerError("the service granted trials without lease, signature, data set or stream seed")
         trials = [HeldTrial(grant, answer.lease_id) for grant in answer.grants]
         return cls(
-            answer.signature, answer.dataset, answer.dataset_sha256, answer.stream_seed, trials, answer.representatives
+            answer.signature,
+            answer.dataset,
+            answer.dataset_sha256,
+            answer.stream_seed,
+            trials,
+            answer.representatives,
+            answer.statistics_every,
         )
 
 

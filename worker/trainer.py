@@ -54,10 +54,12 @@ class Trainer(Protocol):
         batch_size: int,
         stream_seed: int,
         n_slots: int,
+        statistics_every: int = 1,
         representatives: Sequence[Hyperparameters] = (),
     ) -> Bank:
         """An empty bank on a data set, for trials of the kinds that the representatives show.
 
+        It measures every `statistics_every`-th step of an epoch, from the first.
         May raise OutOfDeviceMemory, TrainerUnavailable, DatasetError.
         """
 
@@ -117,6 +119,7 @@ class LocalTrainer:
         batch_size: int,
         stream_seed: int,
         n_slots: int,
+        statistics_every: int = 1,
         representatives: Sequence[Hyperparameters] = (),
     ) -> Bank:
         """An empty bank on a data set."""
@@ -137,6 +140,7 @@ class LocalTrainer:
                     batch_size,
                     stream_seed,
                     n_slots=n_slots,
+                    statistics_every=statistics_every,
                     kinds=kinds,
                     n_streams=streams,
                     programs=programs,
@@ -145,7 +149,10 @@ class LocalTrainer:
                 return bank
             from worker.training.reference import ReferenceBank
 
-            return ReferenceBank(loaded, hidden_units, batch_size, stream_seed, n_slots=n_slots)
+            self._recipe = {"statistics_every": str(statistics_every)}
+            return ReferenceBank(
+                loaded, hidden_units, batch_size, stream_seed, n_slots=n_slots, statistics_every=statistics_every
+            )
         except ImportError as error:
             raise TrainerUnavailable(f"TensorFlow cannot be loaded: {error}") from error
 
@@ -171,6 +178,7 @@ class LocalTrainer:
         """
         loaded = self._load(dataset)
         shapes = (hyperparameters.hidden_units, hyperparameters.batch_size)
+        every = statistics_every_of(recorded)
         try:
             self._prepare_once()
             if self.name == "fused":
@@ -179,13 +187,13 @@ class LocalTrainer:
                 from worker.training.fused.recipe import program_options
 
                 options = program_options(recorded) or {"kinds": kinds_of([hyperparameters]), "n_slots": 1}
-                programs = self._programs_for_another()
-                return FusedBank(
-                    loaded, *shapes, stream_seed, start_epoch=start_epoch, listen=listen, programs=programs, **options
-                )
+                options |= {"start_epoch": start_epoch, "statistics_every": every, "listen": listen}
+                return FusedBank(loaded, *shapes, stream_seed, programs=self._programs_for_another(), **options)
             from worker.training.reference import ReferenceBank
 
-            return ReferenceBank(loaded, *shapes, stream_seed, start_epoch=start_epoch, listen=listen)
+            return ReferenceBank(
+                loaded, *shapes, stream_seed, start_epoch=start_epoch, statistics_every=every, listen=listen
+            )
         except ImportError as error:
             raise TrainerUnavailable(f"TensorFlow cannot be loaded: {error}") from error
 
@@ -256,6 +264,11 @@ def default_slots(trainer: str, cores: int, *, has_gpu: bool) -> int:
     if trainer == "reference":
         return 1
     return GPU_SLOTS if has_gpu else SLOTS_PER_CORE * cores
+
+
+def statistics_every_of(recorded: Mapping[str, str]) -> int:
+    """Every which step an attempt measured, from its environment."""
+    return int(recorded.get("statistics_every", "1"))
 
 
 def n_cores() -> int:

@@ -194,6 +194,7 @@ class Workbench:
                 batch_size=shapes.batch_size,
                 stream_seed=granted.stream_seed,
                 n_slots=self._n_slots,
+                statistics_every=granted.statistics_every,
                 representatives=[hyperparameters(each) for each in granted.representatives],
             )
         except TrainerUnavailable:

@@ -72,17 +72,18 @@ def config_hash(parameters: Parameters) -> str:
     return _digest(parameters.model_dump())
 
 
-def signature(dataset: str, parameters: Parameters) -> str:
-    """A fingerprint of what fixes a compiled program's shapes, 64 hexadecimal digits.
+def signature(dataset: str, parameters: Parameters, statistics_every: int = 1) -> str:
+    """A fingerprint of what fixes a compiled program, 64 hexadecimal digits: its shapes, and which steps it measures.
 
     Trials of one signature can share a bank: everything else about them is data.
     """
-    return _signature(dataset, tuple(parameters.hidden_units), parameters.batch_size)
+    return _signature(dataset, tuple(parameters.hidden_units), parameters.batch_size, statistics_every)
 
 
 @lru_cache(maxsize=1024)
-def _signature(dataset: str, hidden_units: tuple[int, ...], batch_size: int) -> str:
-    return _digest([dataset, list(hidden_units), batch_size])
+def _signature(dataset: str, hidden_units: tuple[int, ...], batch_size: int, statistics_every: int) -> str:
+    shapes = [dataset, list(hidden_units), batch_size]
+    return _digest(shapes if statistics_every == 1 else [*shapes, statistics_every])
 
 
 def _digest(value: Any) -> str:

@@ -57,6 +57,11 @@ class Sweep:
         return stored_goals(self.metric, self.definition)
 
     @property
+    def statistics_every(self) -> int:
+        """Every which training step its trials are measured at, from the first of an epoch."""
+        return int(self.definition.get("statistics_every", 1))
+
+    @property
     def is_ended(self) -> bool:
         """Whether the sweep is completed or cancelled."""
         return self.state in (SweepState.COMPLETED, SweepState.CANCELLED)

@@ -27,6 +27,7 @@ from service.domain.sweep_keys import (
     MAX_PARALLEL,
     MAX_RUN_CAP,
     MAX_SEED,
+    MAX_STATISTICS_EVERY,
     PLANNED_KEYS,
     SWEEP_KEYS,
     WANDB_KEYS,
@@ -68,6 +69,7 @@ class SweepDocument:
     time_budget_ms: int | None
     early_termination: EarlyTermination
     gradient_rules: GradientRules
+    statistics_every: int
     preset: str | None
     distributions: dict[str, Distribution]
     space: Space
@@ -93,6 +95,7 @@ class SweepDocument:
                 "min_trials": early.min_trials,
             },
             "gradient_rules": plain_gradient_rules(self.gradient_rules),
+            "statistics_every": self.statistics_every,
             "metrics": plain_metrics(self.metrics),
             "constraints": [asdict(each) for each in self.constraints],
             "resolved": self.resolved,
@@ -157,6 +160,7 @@ class _Reader:
         self.defaulted += metric_left_out + early_left_out + rules_left_out
         run_cap = self.whole("run_cap", 1, MAX_RUN_CAP)
         minutes = self.real("time_budget_minutes", 0.0, 1e6)
+        statistics_every = self.whole("statistics_every", 1, MAX_STATISTICS_EVERY) or 1
         failure_limit = self.real("failure_limit", 0.0, 1.0)
         seed = self.whole("seed", 0, MAX_SEED)
         chosen_parallel = self.whole("max_parallel", 1, MAX_PARALLEL)
@@ -182,6 +186,7 @@ class _Reader:
             "run_cap": run_cap,
             "early_terminate": plain_early_termination(early),
             "gradient_rules": plain_gradient_rules(rules),
+            "statistics_every": statistics_every,
             "parameters": {name: each.to_definition() for name, each in distributions.items()},
             "remedies": None if ablation is None else ablation.plain_remedies(),
             "seeds": None if ablation is None else ablation.n_seeds,
@@ -207,6 +212,7 @@ class _Reader:
             time_budget_ms=None if minutes is None else max(1, round(minutes * 60_000)),
             early_termination=early,
             gradient_rules=rules,
+            statistics_every=statistics_every,
             preset=preset,
             distributions=distributions,
             space=space,

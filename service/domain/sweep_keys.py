@@ -13,6 +13,7 @@ SWEEP_KEYS: dict[str, str] = {
     "parameters": "what is fixed and what is searched",
     "remedies": "under method ablation: what to change from the fixed parameters, by name",
     "seeds": "under method ablation: how often everything is repeated, each time under another seed",
+    "statistics_every": "every which training step is measured, from the first of an epoch",
     "preset": "fixed values for what is left out: article",
     "seed": "of the search and of the trials; drawn if left out",
     "max_parallel": "how many trials may wait or run at once",
@@ -47,6 +48,7 @@ PLANNED_KEYS = (
 BUILT_IN_DATASETS = ("digits", "mnist-5k", "mnist", "fashion-mnist")
 
 MAX_RUN_CAP = 1_000_000
+MAX_STATISTICS_EVERY = 1000
 MAX_SEED = 2**31 - 1
 MAX_PARALLEL = 4096
 DEFAULT_PARALLEL = 1024

@@ -303,6 +303,7 @@ def _answer(sweeps: dict[str, Sweep], rows: Sequence[Any], lease_id: str, settin
         dataset=first.dataset,
         dataset_sha256=first.dataset_sha256,
         stream_seed=first.seed,
+        statistics_every=first.statistics_every,
         lease_seconds=settings.lease_seconds,
         heartbeat_seconds=settings.heartbeat_seconds,
         grants=tuple(_grant(sweeps[row.sweep_id], row) for row in rows),

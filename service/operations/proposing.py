@@ -96,7 +96,7 @@ def trial_row(
         "sweep_id": sweep.id,
         "number": number,
         "state": TrialState.WAITING,
-        "signature": signature(sweep.dataset, parameters),
+        "signature": signature(sweep.dataset, parameters, sweep.statistics_every),
         "config_hash": config_hash(parameters),
         "seed": sweep.seed + (number if remedy is None else replicate),
         "replicate": replicate,

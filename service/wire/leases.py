@@ -82,6 +82,7 @@ class Grant(Answer):
 class ClaimAnswer(Answer):
     """Trials of one signature, or none and when to ask again.
 
+    Every `statistics_every`-th step of an epoch is to be measured, from the first, and the loss of each.
     `representatives` are not to be trained: together they show every kind of value that their sweeps search, so that
     a worker compiles one program for all the trials to come.
     """
@@ -91,6 +92,7 @@ class ClaimAnswer(Answer):
     dataset: str | None = None
     dataset_sha256: str | None = None
     stream_seed: Count | None = None
+    statistics_every: PositiveCount = 1
     lease_seconds: Seconds
     heartbeat_seconds: Seconds
     grants: tuple[Grant, ...]

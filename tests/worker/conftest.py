@@ -176,6 +176,7 @@ class FakeTrainer:
         self.sha256 = SHA256
         self.names = ["digits", "other"]
         self.representatives: Sequence[Hyperparameters] = ()
+        self.statistics_every = 0  # of the last bank
         self.slots_per_tile = 1  # slots are rounded up to whole tiles
         self.before_make: Callable[[int], None] = nothing
         self.before_admit: Callable[[TrialSpec], None] = nothing
@@ -200,10 +201,12 @@ class FakeTrainer:
         batch_size: int,
         stream_seed: int,
         n_slots: int,
+        statistics_every: int = 1,
         representatives: Sequence[Hyperparameters] = (),
     ) -> FakeBank:
         self.before_make(n_slots)
         self.representatives = representatives
+        self.statistics_every = statistics_every
         self.banks.append(FakeBank(self, stream_seed, -(-n_slots // self.slots_per_tile) * self.slots_per_tile))
         return self.banks[-1]
 
@@ -302,6 +305,7 @@ class FakeService:
         self.recordings: list[FakeRecording] = []
         self.recorded: list[tuple[str, RecordingReport]] = []
         self.n_recording_claims = 0
+        self.statistics_every = 1
         self._answers: dict[str, ClaimAnswer] = {}
         self._n_leases = 0
 
@@ -418,6 +422,7 @@ class FakeService:
             dataset=chosen[0].dataset if chosen else None,
             dataset_sha256=self.dataset_sha256,
             stream_seed=7,
+            statistics_every=self.statistics_every,
             lease_seconds=60,
             heartbeat_seconds=15,
             grants=tuple(Grant(**trial.grant, attempt=trial.attempt) for trial in chosen),

@@ -39,6 +39,13 @@ def test_the_bank_is_made_for_the_kinds_that_the_service_shows(bench, service):
     assert [shown.hidden_units for shown in bench.trainer.representatives] == [(8,)]
 
 
+def test_the_bank_measures_the_steps_that_the_service_wants(bench, service):
+    service.statistics_every = 8
+    service.add_trials(1)
+    bench.run_until_idle()
+    assert bench.trainer.statistics_every == 8
+
+
 def test_free_slots_are_refilled_between_epochs_without_a_new_bank(bench, service):
     service.add_trials(2, epochs=1)
     service.add_trials(8, epochs=3)

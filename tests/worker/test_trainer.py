@@ -101,6 +101,9 @@ for recorded, is_same in ((environment, True), ({}, False)):
     assert steps_csv(made.rows).count("\\n") == 5
     assert trainer.environment() == environment, "a replay is not what the next attempt runs on"
 assert getattr(again, "compilations", 0) <= n_compiled + 3, "the recorded program was compiled again"
+
+trainer.make_bank("mine", hidden_units=(4,), batch_size=8, stream_seed=7, n_slots=2, statistics_every=3)
+assert (environment["statistics_every"], trainer.environment()["statistics_every"]) == ("1", "3")
 """
 
 

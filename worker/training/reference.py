@@ -10,7 +10,7 @@ from worker.datasets.arrays import Dataset
 from worker.errors import OutOfDeviceMemory, TrialError
 from worker.training.contract import EpochRow, TestMetrics, TrialSpec
 from worker.training.probe import probe_rows
-from worker.training.statistics import counted_now_and_then, epoch_row
+from worker.training.statistics import epoch_row, measured_now_and_then
 from worker.training.steps import Listener
 from worker.training.stream import steps_per_epoch
 from worker.training.trial import ReferenceTrial
@@ -27,6 +27,7 @@ class ReferenceBank:
         stream_seed: int,
         *,
         n_slots: int = 1,
+        statistics_every: int = 1,
         start_epoch: int = 0,
         listen: Listener | None = None,
         clock: Callable[[], float] = time.perf_counter,
@@ -39,6 +40,7 @@ class ReferenceBank:
             batch_size: Rows of their minibatches.
             stream_seed: Fixes the minibatches and dropout draws, with the bank's epoch.
             n_slots: How many trials it holds.
+            statistics_every: Every which step of an epoch is reported, from the first; the loss of each is.
             start_epoch: The bank epoch that comes first: a replay begins where the trial began.
             listen: Told of the steps of each epoch.
             clock: Seconds that only rise.
@@ -52,6 +54,7 @@ class ReferenceBank:
         self._dataset = dataset
         self._hidden_units = hidden_units
         self._batch_size = batch_size
+        self._statistics_every = statistics_every
         self._bank_epoch = start_epoch
         self._listen = listen
         self._clock = clock
@@ -141,7 +144,8 @@ class ReferenceBank:
 
     def _trained_row(self, key: str, trial: ReferenceTrial) -> EpochRow:
         start = self._clock()
-        record = counted_now_and_then(trial.train_epoch(self._bank_epoch, self._count_step))
+        all_steps = trial.train_epoch(self._bank_epoch, self._count_step)
+        record = measured_now_and_then(all_steps, self._statistics_every)
         if self._listen is not None:
             self._listen(key, record, trial.shapes)
         _, probe = trial.probe()

@@ -1,6 +1,8 @@
 """From what was recorded at every step to the row of an epoch: NumPy in float64, shared by both trainers.
 
-Axes: T steps of the epoch, L layers in forward order, the output layer last. Quantiles are over steps.
+Axes: T steps of the epoch, M measured ones, L layers in forward order, the output layer last. A sweep chooses how many
+steps are measured: the first of an epoch and each `every`-th after it. The loss is known at all of them. Quantiles are
+over the measured steps.
 """
 
 from collections.abc import Sequence
@@ -20,7 +22,7 @@ Array = NDArray[np.floating]
 WINDOW_STEPS = 10
 SPIKE_FACTOR = 3.0
 ZERO_GRADIENT = 1e-12  # |g| up to which `zero_fraction` counts an element
-ZERO_FRACTION_EVERY = 64  # `zero_fraction` is counted at the first step of an epoch and every so many after it
+COUNT_ZEROS_EVERY = 64  # steps: `zero_fraction` is counted at the first of an epoch and about every so many after it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,13 +35,14 @@ class StepRecord:
 
     loss: Array  # (T,) the mean data loss of the batch, with its weights and smoothing
     correct: Array  # (T,) rows of the batch that were predicted right, before the update
-    global_norm: Array  # (T,) of the gradients of all trainable weights, skip projections and normalization included
-    kernel_grad_norm: Array  # (T, L)
-    bias_grad_norm: Array  # (T, L)
-    update_norm: Array  # (T, L) of the kernel's actual change: after optimizer, clipping and decay
-    weight_norm: Array  # (T + 1, L) of the kernel before each step, and after the last
-    zero_fraction: Array  # (T, L) share of |g| ≤ 1e-12 in the kernel's rows whose input is not zero in the whole batch;
+    global_norm: Array  # (M,) of the gradients of all trainable weights, skip projections and normalization included
+    kernel_grad_norm: Array  # (M, L)
+    bias_grad_norm: Array  # (M, L)
+    update_norm: Array  # (M, L) of the kernel's actual change: after optimizer, clipping and decay
+    weight_norm: Array  # (M + 1, L) of the kernel before each measured step, and after the last step of the epoch
+    zero_fraction: Array  # (M, L) share of |g| ≤ 1e-12 in the kernel's rows whose input is not zero in the whole batch;
     #                               nan where there is no such row, or at steps that were not counted
+    every: int = 1  # the measured steps are 0, every, 2·every, …
 
 
 def epoch_row(
@@ -137,7 +140,7 @@ def layer_rows(
                 weight_norm=float(weight[-1, i]),
                 zero_fraction=mean_of_counted(record.zero_fraction[:, i]),
                 nonfinite=int(lost[:, i].sum()),
-                nonfinite_first_step=int(lost[:, i].argmax()) if lost[:, i].any() else None,
+                nonfinite_first_step=int(lost[:, i].argmax()) * record.every if lost[:, i].any() else None,
                 activation_std=float(probe.activation_std[i]),
                 dead_fraction=float(probe.dead_fraction[i]) if is_hidden else None,
                 saturated_fraction=float(probe.saturated_fraction[i]) if has_saturation else None,
@@ -148,15 +151,16 @@ def layer_rows(
 
 
 def nonfinite_layers(record: StepRecord) -> NDArray[np.bool_]:
-    """At which steps a layer's gradients, or its kernel after the step, were not all finite. Shape (T, L)."""
+    """At which measured steps a layer's gradients, or its kernel until the next of them, were not finite: (M, L)."""
     finite = np.isfinite(record.kernel_grad_norm) & np.isfinite(record.bias_grad_norm)
     return ~(finite & np.isfinite(record.weight_norm[1:]))
 
 
 def nonfinite_steps(record: StepRecord) -> NDArray[np.bool_]:
-    """At which steps the loss, a gradient of any weight, or a kernel after the step was not finite. Shape (T,)."""
-    finite = np.isfinite(record.loss) & np.isfinite(record.global_norm)
-    return ~finite | nonfinite_layers(record).any(axis=1)
+    """At which steps the loss or, where they were measured, a gradient or a kernel after it was not finite: (T,)."""
+    lost: NDArray[np.bool_] = ~np.isfinite(record.loss)
+    lost[:: record.every] |= ~np.isfinite(record.global_norm) | nonfinite_layers(record).any(axis=1)
+    return lost
 
 
 def quantile(values: NDArray[np.float64], q: float) -> NDArray[np.float64]:
@@ -186,13 +190,28 @@ def longest_doubling(loss: NDArray[np.float64]) -> int:
     return longest
 
 
-def counted_now_and_then(record: StepRecord) -> StepRecord:
-    """The record with `zero_fraction` at the steps at which both trainers count it, nan at the others.
+def count_zeros_every(every: int) -> int:
+    """Steps from one count of zeros to the next, if every `every`-th step is measured: 64, or a little less or more.
 
-    The fused engine could not afford it at each step: it would cost up to 5 % of the time.
+    Counting is dear, and the share of zeros changes slowly: at every step it would cost the engine 5 % of its time.
     """
-    counted = np.arange(len(record.loss)) % ZERO_FRACTION_EVERY == 0
-    return replace(record, zero_fraction=np.where(counted[:, None], record.zero_fraction, np.nan))
+    return every * max(1, COUNT_ZEROS_EVERY // every)
+
+
+def measured_now_and_then(record: StepRecord, every: int) -> StepRecord:
+    """What a trainer that measures every `every`-th step records of an epoch in which all were measured."""
+    steps = np.arange(0, len(record.loss), every)
+    is_counted = steps % count_zeros_every(every) == 0
+    return replace(
+        record,
+        global_norm=record.global_norm[steps],
+        kernel_grad_norm=record.kernel_grad_norm[steps],
+        bias_grad_norm=record.bias_grad_norm[steps],
+        update_norm=record.update_norm[steps],
+        weight_norm=record.weight_norm[[*steps, -1]],
+        zero_fraction=np.where(is_counted[:, None], record.zero_fraction[steps], np.nan),
+        every=every,
+    )
 
 
 def mean_of_counted(values: Array) -> float | None:

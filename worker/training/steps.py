@@ -34,7 +34,7 @@ class StepRow:
 def step_rows(
     record: StepRecord, shapes: Sequence[tuple[int, int]], *, steps_before: int, every: int, last_step: int
 ) -> Iterator[StepRow]:
-    """The rows of an epoch's steps up to `last_step`, of the trial's first step and each `every`-th after it.
+    """The rows of an epoch's measured steps up to `last_step`: of the trial's first and each `every`-th after it.
 
     Args:
         record: The epoch.
@@ -49,15 +49,15 @@ def step_rows(
         rms = record.kernel_grad_norm.astype(np.float64) / np.sqrt(n_weights)
         bias_rms = record.bias_grad_norm.astype(np.float64) / np.sqrt(n_out)
         ratio = record.update_norm.astype(np.float64) / record.weight_norm[:-1].astype(np.float64)
-    for at in range(len(record.loss)):
-        step = steps_before + at + 1
+    for at in range(len(record.global_norm)):
+        step = steps_before + at * record.every + 1
         if step > last_step or (step - 1) % every:
             continue
         for layer in range(len(shapes)):
             yield StepRow(
                 step=step,
                 layer=layer + 1,
-                loss=float(record.loss[at]),
+                loss=float(record.loss[at * record.every]),
                 global_norm=float(record.global_norm[at]),
                 grad_norm=float(record.kernel_grad_norm[at, layer]),
                 grad_rms=float(rms[at, layer]),

@@ -227,6 +227,6 @@ def zero_fraction(gradient: Tensor, inputs: Tensor) -> Tensor:
 
 def step_record(measured: list[Measured], first_weight_norm: Tensor) -> StepRecord:
     """Collect the steps of an epoch; `first_weight_norm`, (L,), is that of the kernels before the first."""
-    steps = {name: np.stack([step[name].numpy() for step in measured]) for name in measured[0]}
+    steps: dict[str, Any] = {name: np.stack([step[name].numpy() for step in measured]) for name in measured[0]}
     steps["weight_norm"] = np.concatenate([[first_weight_norm.numpy()], steps["weight_norm"]])
     return StepRecord(**steps)

@@ -75,6 +75,7 @@ SWEEP_KEYS = (
     "seed",
     "max_parallel",
     "failure_limit",
+    "statistics_every",
     "gradient_rules",
     "time_budget_minutes",
     "surprise",

@@ -73,15 +73,16 @@ def test_a_fingerprint_never_changes() -> None:
     assert config_hash(canonical({})) == "8b0da692893c88b8925762f7ced352eed43275635530109508296f458ac5c8c7"
 
 
-def test_the_signature_knows_shapes_only() -> None:
+def test_the_signature_knows_shapes_and_measured_steps_only() -> None:
     plain = signature("mnist", canonical({}))
     assert plain == signature("mnist", canonical({"learning_rate": 0.1, "optimizer": "sgd", "epochs": 3}))
     others = [
         signature("digits", canonical({})),
         signature("mnist", canonical({"hidden_units": [128, 64]})),
         signature("mnist", canonical({"batch_size": 32})),
+        signature("mnist", canonical({}), statistics_every=4),
     ]
-    assert len({plain, *others}) == 4
+    assert len({plain, *others}) == 5
     assert {len(each) for each in others} == {64}
 
 

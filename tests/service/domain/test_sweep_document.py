@@ -67,6 +67,7 @@ def test_defaults_are_neutral_and_marked() -> None:
     )
     assert (document.failure_limit, document.seed, document.time_budget_ms) == (0.5, None, None)
     assert document.early_termination.kind == "none"
+    assert document.statistics_every == 1
     assert constant(document, "dropout") == 0.0
     assert {"/name", "/dataset", "/method", "/metric", "/early_terminate", "/parameters/dropout"} <= set(
         document.defaulted
@@ -84,6 +85,7 @@ def test_defaults_are_neutral_and_marked() -> None:
         {"parameters": {"learning_rate": {"distribution": "log_uniform", "min": -9, "max": 0}}},
         {"metric": {"name": "val_loss", "target": 0.1, "at": "best"}, "early_terminate": {"type": "median"}},
         {"time_budget_minutes": 2.5, "run_cap": None, "failure_limit": 0.25, "max_parallel": 3},
+        {"statistics_every": 8},
         {"method": "random", "parameters": {"optimizer": {"values": ["adam", "sgd"], "probabilities": [0.9, 0.1]}}},
     ],
     ids=str,

@@ -37,6 +37,15 @@ def test_a_grant_says_all_that_a_worker_needs(worker: Any, submit: Submit, recor
     assert second.parameters.learning_rate != first.parameters.learning_rate
 
 
+def test_a_grant_says_which_steps_to_measure(worker: Any, submit: Submit) -> None:
+    submit(statistics_every=4, name="few", run_cap=1)
+    few = worker.send(worker.request(1))
+    submit(name="all", run_cap=1)
+    every = worker.send(worker.request(1))
+    assert (few.statistics_every, every.statistics_every) == (4, 1)
+    assert few.signature != every.signature
+
+
 def test_a_grant_shows_every_kind_of_its_sweeps_space(worker: Any, submit: Submit) -> None:
     submit(parameters={"optimizer": {"values": ["sgd", "adam"]}, "dropout": {"min": 0.0, "max": 0.5}})
     shown = worker.send(worker.request(1)).representatives

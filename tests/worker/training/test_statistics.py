@@ -8,7 +8,14 @@ import pytest
 from worker.training.evaluation import Evaluation
 from worker.training.hyperparameters import Hyperparameters
 from worker.training.probe import ProbeRecord
-from worker.training.statistics import StepRecord, epoch_row, longest_doubling, quantile
+from worker.training.statistics import (
+    StepRecord,
+    count_zeros_every,
+    epoch_row,
+    longest_doubling,
+    measured_now_and_then,
+    quantile,
+)
 
 SHAPES = [(6, 4), (4, 5), (5, 3)]
 T, L = 40, 3
@@ -136,6 +143,38 @@ def test_a_lost_step_is_counted_where_it_happens(record):
     assert row.layers[1].grad_norm_max == np.inf
     assert np.isfinite(row.layers[1].grad_rms_median)
     assert np.isfinite(row.layers[0].grad_norm_mean)
+
+
+@pytest.mark.parametrize("every", [1, 3, 7, 64])
+def test_a_record_of_every_few_steps_holds_these(record, every):
+    steps = list(range(0, T, every))
+    few = measured_now_and_then(record, every)
+    assert few.loss.shape == few.correct.shape == (T,)
+    np.testing.assert_array_equal(few.global_norm, record.global_norm[steps])
+    np.testing.assert_array_equal(few.update_norm, record.update_norm[steps])
+    np.testing.assert_array_equal(few.weight_norm, record.weight_norm[[*steps, T]])
+    row = make_row(few)
+    assert (row.steps, row.train_loss) == (T, make_row(record).train_loss)
+    assert row.global_norm_max == record.global_norm[steps].max()
+    assert row.layers[1].update_ratio_median == pytest.approx(
+        np.median(record.update_norm[steps, 1] / record.weight_norm[steps, 1])
+    )
+    assert row.layers[2].weight_norm == record.weight_norm[T, 2]
+    assert row.layers[0].zero_fraction == record.zero_fraction[0, 0]  # the next is counted after 60 steps or more
+
+
+@pytest.mark.parametrize(("every", "counted"), [(1, 64), (2, 64), (7, 63), (64, 64), (100, 100)])
+def test_zeros_are_counted_at_measured_steps_about_every_64(every, counted):
+    assert count_zeros_every(every) == counted
+
+
+def test_steps_are_lost_where_they_are_measured_and_losses_everywhere(record):
+    loss, gradient = record.loss.copy(), record.kernel_grad_norm.copy()
+    loss[10] = np.nan
+    gradient[28:, 1] = np.inf
+    row = make_row(measured_now_and_then(replace(record, loss=loss, kernel_grad_norm=gradient), 7))
+    assert (row.layers[1].nonfinite, row.layers[1].nonfinite_first_step) == (2, 28)
+    assert row.nonfinite == 3  # steps 10, 28 and 35
 
 
 def test_huge_float32_norms_do_not_overflow(record):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from worker.errors import OutOfDeviceMemory
 from worker.training.fused.layout import Tensor
@@ -50,6 +50,11 @@ def either(condition: Tensor, then: Callable[[], Tensor], otherwise: Callable[[]
 def tensor(values: ArrayLike, dtype: str | None = None) -> Tensor:
     """A tensor on the device."""
     return tf.convert_to_tensor(np.asarray(values, dtype=dtype))
+
+
+def take(array: Tensor, places: NDArray[np.int64]) -> Tensor:
+    """The entries of a tensor at these places of its first axis, in the shape of `places`."""
+    return tf.gather(array, places)
 
 
 def with_slots(array: Tensor, slots: Sequence[int], values: ArrayLike) -> Tensor:

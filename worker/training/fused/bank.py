@@ -11,7 +11,7 @@ from worker.datasets import Dataset
 from worker.errors import OutOfDeviceMemory, TrialError
 from worker.training.contract import EpochRow, TestMetrics, TrialSpec
 from worker.training.fused.backend import device_memory_errors
-from worker.training.fused.data import Batches, Split, batches_of_epoch, probe_of_dataset, split_in_chunks
+from worker.training.fused.data import Batches, Split, TrainingRows, probe_of_dataset, split_in_chunks
 from worker.training.fused.kinds import Kinds, kinds_of
 from worker.training.fused.layout import Layout, network_sizes
 from worker.training.fused.program import Program, Programs, Signature
@@ -37,7 +37,7 @@ class FusedBank:
             what the admitted trials need: a trial of a new kind then costs a compilation.
         n_streams: How many tiles are trained side by side; by default one per core, on a GPU one.
         slots_per_tile: By default what fits a core's cache.
-        statistics: Whether every step is measured.
+        statistics_every: Every which step of an epoch is measured, from the first; 0: none, only their losses.
         dtype: float32, or float64 to compare with other programs.
         fold: Whether to sum by folding, as a CPU wants it.
         start_epoch: The bank epoch to begin with, for a replay.
@@ -56,7 +56,7 @@ class FusedBank:
         kinds: Kinds | None = None,
         n_streams: int | None = None,
         slots_per_tile: int | None = None,
-        statistics: bool = True,
+        statistics_every: int = 1,
         dtype: str = "float32",
         fold: bool = True,
         start_epoch: int = 0,
@@ -73,13 +73,15 @@ class FusedBank:
         self._hidden_units = tuple(hidden_units)
         self._batch_size = batch_size
         self._n_steps = steps_per_epoch(len(dataset.y_train), batch_size)
-        self._options: dict[str, Any] = {"statistics": statistics, "dtype": dtype, "fold": fold}
+        self.statistics_every = statistics_every
+        self._options: dict[str, Any] = {"statistics_every": statistics_every, "dtype": dtype, "fold": fold}
         self._bank_epoch = start_epoch
         self._steps_done = 0
         self._programs = Programs() if programs is None else programs
         self._program = self._program_for(kinds or Kinds())
         self._test: Split | None = None
         with device_memory_errors():
+            self._training = TrainingRows(dataset)
             self._probe_batch = probe_of_dataset(dataset)
             self._validation = split_in_chunks(dataset, dataset.x_val, dataset.y_val)
             self.tiles = [
@@ -135,9 +137,8 @@ class FusedBank:
     def train_epoch(self) -> list[EpochRow]:
         """Train every admitted trial for one epoch and return a row for each, in the order of admission."""
         with device_memory_errors():
-            batches = batches_of_epoch(
-                self._dataset, self._batch_size, self.stream_seed, self._bank_epoch, self._options["dtype"]
-            )
+            dtype = self._options["dtype"]
+            batches = self._training.batches(self._batch_size, self.stream_seed, self._bank_epoch, dtype)
             busy = [[tile for tile in stream if tile.n_trials] for stream in self._streams()]
             done = run_streams([[partial(self._train, tile, batches) for tile in stream] for stream in busy])
         self._bank_epoch += 1

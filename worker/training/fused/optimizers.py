@@ -81,26 +81,35 @@ def initial_second_moment(h: Hyperparameters) -> float:
     return ADAGRAD_START if h.optimizer == "adagrad" else 0.0
 
 
-def updated(
-    p: Tensor, moments: Moments, gradient: Tensor, c: dict[str, Tensor], kinds: Kinds
-) -> tuple[Tensor, Moments, Tensor]:
-    """One step of every slot's optimizer.
+def clipped(gradient: Tensor, c: dict[str, Tensor], kinds: Kinds) -> Tensor:
+    """g, the gradient that the optimizers see. Arguments as in `direction`; `clip` is the factor that clips."""
+    return gradient * c["clip"] if kinds.clipping else gradient
 
-    Args:
-        p, gradient: Parameters and their gradients, the slots in front.
-        moments: The optimizer's.
-        c: The coefficients and `clip`, the factor that clips, and `active`; each shaped to go with p.
-        kinds: What occurs; the rest is left out of the program.
 
-    Returns:
-        New parameters (an inactive slot keeps its own), new moments, and the direction r in p' = … - step·r.
-    """
-    g = gradient * c["clip"] if kinds.clipping else gradient
+def moved_moments(moments: Moments, g: Tensor, c: dict[str, Tensor], kinds: Kinds) -> Moments:
+    """m' and v'. Arguments as in `direction`, the moments those before the step."""
     m = c["a1"] * moments.first + c["a2"] * g
     v = c["c1"] * moments.second + c["c2"] * (g * g) if kinds.adaptive else moments.second
-    r = c["n1"] * m + c["n2"] * g if kinds.gradient_term else m
+    return Moments(m, v)
+
+
+def direction(moments: Moments, g: Tensor, c: dict[str, Tensor], kinds: Kinds) -> Tensor:
+    """r in p' = p·(1 - decay) - step·r.
+
+    Args:
+        moments: m' and v'.
+        g: The gradients, clipped.
+        c: The coefficients, shaped to go with the parameters.
+        kinds: What occurs; the rest is left out of the program.
+    """
+    r = c["n1"] * moments.first + c["n2"] * g if kinds.gradient_term else moments.first
     if kinds.adaptive:
-        root = ops.sqrt(v + c["inside"]) + c["outside"]
+        root = ops.sqrt(moments.second + c["inside"]) + c["outside"]
         r = r / (ops.where(c["root"] > 0, root, 1.0) if kinds.plain else root)
+    return r
+
+
+def stepped(p: Tensor, r: Tensor, c: dict[str, Tensor], kinds: Kinds) -> Tensor:
+    """p', after the step in the direction r; a slot that is not `active` keeps its own."""
     kept = p * (1.0 - c["decay"]) if kinds.weight_decay else p
-    return ops.where(c["active"], kept - c["step"] * r, p), Moments(m, v), r
+    return ops.where(c["active"], kept - c["step"] * r, p)

@@ -1,6 +1,6 @@
 """The compiled programs of a bank: an epoch of training, the probe, evaluation. One compilation each per signature."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,13 +16,13 @@ from worker.training.fused.layout import Layout, Tensor, pack
 from worker.training.fused.loss import evaluation_loss, training_loss
 from worker.training.fused.normalization import BATCH, moved
 from worker.training.fused.norms import norms, total_norm
-from worker.training.fused.optimizers import COEFFICIENTS, Moments, updated
+from worker.training.fused.optimizers import COEFFICIENTS, Moments, clipped, direction, moved_moments, stepped
 from worker.training.fused.sums import FoldedSums, PlainSums, Sums
-from worker.training.statistics import ZERO_FRACTION_EVERY
+from worker.training.statistics import count_zeros_every
 
 
 class State(NamedTuple):
-    """All that training changes, the slots in front; `norms` are those of the last step, (S, K)."""
+    """All that training changes, the slots in front; `norms` are the last that were measured, (S, K)."""
 
     first_kernel: Tensor
     first_m: Tensor
@@ -59,7 +59,8 @@ class Signature:
         n_steps: T, steps of an epoch.
         scale: What features are multiplied by.
         dtype: float32, or float64 to compare with other programs.
-        statistics: Whether every step is measured; without, only its loss and the rows predicted right.
+        statistics_every: Every which step of an epoch is measured, from the first; 0: none. The loss and the rows
+            predicted right are known of each.
         fold: Whether to sum by folding, as a CPU wants it.
     """
 
@@ -69,7 +70,7 @@ class Signature:
     n_steps: int
     scale: float
     dtype: str = "float32"
-    statistics: bool = True
+    statistics_every: int = 1
     fold: bool = True
 
 
@@ -113,10 +114,10 @@ class Program:
             after, row = self._step(network, State(*values), batch, choices)
             return ops.slice_update(record, (i, 0, 0), row[None]), *after
 
-        n_rows = records.n_rows(s.layout) if s.statistics else 2
+        n_rows = records.n_rows(s.layout) if s.statistics_every else 2
         record = ops.zeros((s.n_steps, n_rows, s.n_slots), s.dtype)
         record, *values = repeat(s.n_steps, step, (record, *state))
-        return State(*values), record
+        return self._with_weight_norms(State(*values), sums), record
 
     def _step(self, network: Network, state: State, batch: Batch, choices: Choices) -> tuple[State, Tensor]:
         """One update of every slot, and the row of the record that measures it."""
@@ -125,36 +126,42 @@ class Program:
         loss = training_loss(tape[-1].outputs, batch.y, choices, kinds)
         gradients, _ = network.backward(state.parameters, tape, loss.d_logits)
         gradient = gradients["kernel1"], pack(gradients, layout.parameters)
-        measures_gradient = self.signature.statistics or kinds.clipping
-        of_gradient = state.norms[:, : records.n_gradient_norms(layout)]
-        if measures_gradient:
-            of_gradient = norms(records.gradient_quantities(layout, gradient), of_gradient, sums)
+        weights = state.first_kernel, state.rest
+        before = Moments(state.first_m, state.first_v), Moments(state.rest_m, state.rest_v)
 
-        c = batch.coefficients | {"active": choices["active"]}
+        c, guess = batch.coefficients | {"active": choices["active"]}, state.norms
         if kinds.clipping:
+            n = records.n_gradient_norms(layout)
+            of_gradient = norms(records.gradient_quantities(layout, gradient), guess[:, :n], sums)
+            guess = ops.concatenate([of_gradient, guess[:, n:]], axis=1)
             c["clip"] = clip_factor(total_norm(of_gradient), choices["clip_norm"])
-        flat = {name: ops.reshape(v, (-1, 1)) for name, v in c.items()}
-        rest, rest_moments, rest_r = updated(state.rest, Moments(state.rest_m, state.rest_v), gradient[1], flat, kinds)
-        cubes = {name: cube(v) for name, v in c.items()}
-        cubes["step"] = self._after_readers(cubes["step"], gradients)
-        first, first_moments, first_r = updated(
-            state.first_kernel, Moments(state.first_m, state.first_v), gradient[0], cubes, kinds
-        )
+        g = [clipped(*each, kinds) for each in zip(gradient, shaped(c), strict=True)]
+        moments = [moved_moments(*each, kinds) for each in zip(before, g, shaped(c), strict=True)]
+
+        def directions() -> tuple[Tensor, Tensor]:
+            first, rest = (direction(*each, kinds) for each in zip(moments, g, shaped(c), strict=True))
+            return first, rest
+
+        def measure() -> Tensor:
+            """K norms and L shares of zeros, (S, K + L)."""
+            _, flat = shaped(c)
+            # Directions of its own: those of the update would have to be stored at every step, measured or not.
+            quantities = records.update_quantities(layout, directions(), weights, flat["step"], flat["decay"])
+            quantities += records.weight_quantities(layout, weights)
+            if not kinds.clipping:
+                quantities = records.gradient_quantities(layout, gradient) + quantities
+            n_known = guess.shape[1] - len(quantities)
+            found = norms(quantities, guess[:, n_known:], sums)
+            zeros = self._zero_shares_now_and_then(batch.i, tape, gradients, sums)
+            return ops.concatenate([guess[:, :n_known], found, zeros], axis=1)
+
+        seen = self._measured_now_and_then(batch.i, measure, guess)
+        c["step"] = after_readers(c["step"], [seen, *(gradients[n] for n in ("gamma1", "beta1") if n in gradients)])
+        first, rest = [stepped(*each, kinds) for each in zip(weights, directions(), shaped(c), strict=True)]
         averages = self._moved_averages(state.averages, tape, choices)
-        after = State(first, *first_moments, rest, *rest_moments, averages, state.norms)
-        measured = ops.stack([loss.mean, loss.correct])
-        if not self.signature.statistics:
-            return after, measured
-        of_kernels = norms(
-            records.update_quantities(layout, (first_r, rest_r), (first, rest), flat["step"], flat["decay"])
-            + records.weight_quantities(layout, first, rest),
-            state.norms[:, records.n_gradient_norms(layout) :],
-            sums,
-        )
-        all_norms = ops.concatenate([of_gradient, of_kernels], axis=1)
-        zeros = self._zero_shares_now_and_then(batch.i, tape, gradients, sums)
-        columns = ops.concatenate([all_norms, zeros], axis=1)
-        return after._replace(norms=all_norms), ops.concatenate([measured, ops.transpose(columns)], axis=0)
+        after = State(first, *moments[0], rest, *moments[1], averages, seen[:, : guess.shape[1]])
+        row = ops.stack([loss.mean, loss.correct])
+        return after, ops.concatenate([row, ops.transpose(seen)], axis=0) if self.signature.statistics_every else row
 
     def _probe(self, state: State, chunk: Chunk, choices: Choices, use_moving: Tensor) -> records.Probe:
         s = self.signature
@@ -202,26 +209,37 @@ class Program:
                 seen[f"{name}{k}"] = ops.broadcast_to(value, shape)
         return moved(averages, pack(seen, layout.averages), ops.reshape(choices["active"], (-1, 1)))
 
-    def _after_readers(self, step: Tensor, gradients: dict[str, Tensor]) -> Tensor:
-        """The step size, known only after the last reader of the first kernel has run.
+    def _measured_now_and_then(self, i: Tensor, measure: Callable[[], Tensor], norms_before: Tensor) -> Tensor:
+        """What `measure` measures, (S, K + L), at the steps at which it is wanted; at others the norms before, and nan.
 
-        If its update may run before, the compiler copies the kernel for the reader. The minimum of an absolute value
-        and 0 is an exact 0, which the compiler does not know.
+        Without a branch if it always is, or never.
         """
-        for name in ("gamma1", "beta1"):
-            if name in gradients:
-                step = step + ops.minimum(ops.abs(gradients[name][:, :, :1]), 0.0)
-        return step
+        every = self.signature.statistics_every
+
+        def keep() -> Tensor:
+            return ops.concatenate([norms_before, self._no_shares()], axis=1)
+
+        if every in (0, 1):
+            return measure() if every else keep()
+        return either(ops.equal(i % every, 0), measure, keep)
 
     def _zero_shares_now_and_then(
         self, i: Tensor, tape: list[Passage], gradients: dict[str, Tensor], sums: Sums
     ) -> Tensor:
+        is_counted = ops.equal(i % count_zeros_every(self.signature.statistics_every), 0)
+        return either(is_counted, lambda: records.zero_shares(tape, gradients, sums), self._no_shares)
+
+    def _no_shares(self) -> Tensor:
+        return ops.full((self.signature.n_slots, self.signature.layout.n_layers), float("nan"), self.signature.dtype)
+
+    def _with_weight_norms(self, state: State, sums: Sums) -> State:
+        """The state with the norms of the kernels as they are."""
         s = self.signature
-        return either(
-            ops.equal(i % ZERO_FRACTION_EVERY, 0),
-            lambda: records.zero_shares(tape, gradients, sums),
-            lambda: ops.full((s.n_slots, s.layout.n_layers), float("nan"), s.dtype),
-        )
+        if not s.statistics_every:
+            return state
+        before, after = state.norms[:, : -s.layout.n_layers], state.norms[:, -s.layout.n_layers :]
+        kernels = records.weight_quantities(s.layout, (state.first_kernel, state.rest))
+        return state._replace(norms=ops.concatenate([before, norms(kernels, after, sums)], axis=1))
 
 
 class Programs:
@@ -253,3 +271,21 @@ def clip_factor(norm: Tensor, clip_norm: Tensor) -> Tensor:
     too_long = norm > clip_norm
     spoiled = ops.where(ops.isfinite(clip_norm), norm - norm, 0.0)
     return ops.where(too_long, clip_norm / norm, 1.0) + spoiled
+
+
+def shaped(of_slots: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Numbers of the slots, (S,), shaped to go with the first kernel, (S, 1, 1), and with the rest, (S, 1)."""
+    cubes = {name: cube(values) for name, values in of_slots.items()}
+    return cubes, {name: ops.reshape(values, (-1, 1)) for name, values in of_slots.items()}
+
+
+def after_readers(step: Tensor, read: Sequence[Tensor]) -> Tensor:
+    """The step size, (S,), known only after everything that reads the weights has run; `read`: what came of it.
+
+    If an update may run before a reader, the compiler copies the weights for the reader. Nothing lies below minus
+    infinity, not even nan, which the compiler does not know.
+    """
+    for values in read:
+        one_of_each = ops.reshape(values, (values.shape[0], -1))[:, 0]
+        step = step + ops.cast(one_of_each < -float("inf"), step.dtype)
+    return step

@@ -13,14 +13,18 @@ from worker.training.fused.kinds import Kinds
 
 
 def recipe_of(bank: FusedBank) -> dict[str, str]:
-    """The bank's program in words: `kinds`, only those that are there, and `slots_per_tile`."""
+    """The bank's program in words: `kinds`, only those that are there, `slots_per_tile` and `statistics_every`."""
     chosen = {each.name: getattr(bank.kinds, each.name) for each in fields(Kinds)}
     words = {name: sorted(value) if isinstance(value, frozenset) else value for name, value in chosen.items() if value}
-    return {"kinds": json.dumps(words, separators=(",", ":")), "slots_per_tile": str(bank.slots_per_tile)}
+    return {
+        "kinds": json.dumps(words, separators=(",", ":")),
+        "slots_per_tile": str(bank.slots_per_tile),
+        "statistics_every": str(bank.statistics_every),
+    }
 
 
 def program_options(recorded: Mapping[str, str]) -> dict[str, Any]:
-    """A `FusedBank`'s options for the recorded program in one tile; nothing where nothing was recorded."""
+    """A `FusedBank`'s kinds and slots for the recorded program in one tile; nothing where nothing was recorded."""
     if not {"kinds", "slots_per_tile"} <= set(recorded):
         return {}
     words: dict[str, Any] = json.loads(recorded["kinds"])

@@ -2,7 +2,7 @@
 
 A row of the step record holds loss, rows predicted right, K norms and L shares of zeros, each for S slots.
 The K norms, in this order: L kernel gradients, L bias gradients, the rest of the gradient (scales, offsets,
-projections) where there is one, L kernel updates, L kernels after the update.
+projections) where there is one, L kernel updates, L kernels before the update.
 """
 
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from worker.training.probe import ProbeRecord, probe_record
 from worker.training.statistics import ZERO_GRADIENT, StepRecord
 
 Array = NDArray[Any]
-Gradient = tuple[Tensor, Tensor]  # of the first kernel, of the rest
+Parts = tuple[Tensor, Tensor]  # of weights, gradients, directions: the first kernel's, and the rest's
 
 
 class Probe(NamedTuple):
@@ -62,7 +62,7 @@ def n_rows(layout: Layout) -> int:
     return 2 + n_norms(layout) + layout.n_layers
 
 
-def gradient_quantities(layout: Layout, gradient: Gradient) -> list[Quantity]:
+def gradient_quantities(layout: Layout, gradient: Parts) -> list[Quantity]:
     """The first norms: of all that the gradient is made of, and of nothing else."""
     first, rest = gradient
     biases = [Quantity([_part(rest, layout, f"bias{k}")]) for k in layout.layers]
@@ -70,26 +70,20 @@ def gradient_quantities(layout: Layout, gradient: Gradient) -> list[Quantity]:
     return [*_kernels(layout, first, rest), *biases, *others]
 
 
-def weight_quantities(layout: Layout, first_kernel: Tensor, rest: Tensor) -> list[Quantity]:
+def weight_quantities(layout: Layout, weights: Parts) -> list[Quantity]:
     """The last L norms."""
-    return _kernels(layout, first_kernel, rest)
+    return _kernels(layout, *weights)
 
 
-def update_quantities(
-    layout: Layout, directions: Gradient, weights: Gradient, step: Tensor, decay: Tensor
-) -> list[Quantity]:
-    """The L norms of what the kernels moved by, from the directions r and the weights p' after the move.
+def update_quantities(layout: Layout, directions: Parts, weights: Parts, step: Tensor, decay: Tensor) -> list[Quantity]:
+    """The L norms of what the kernels are about to move by: p - p' = step·r + decay·p, with the directions r.
 
-    p' = p·(1 - decay) - step·r, so that p - p' = (step·r + decay·p') / (1 - decay). It is taken from p', as a reader
-    of p would keep the compiler from updating p in place.
+    `step` and `decay` are shaped (S, 1).
     """
     if not layout.kinds.weight_decay:
         return [Quantity(q.arrays, lambda r: step * r) for q in _kernels(layout, *directions)]
-    before, after = _kernels(layout, *directions), _kernels(layout, *weights)
-    return [
-        Quantity([r.arrays[0], p.arrays[0]], lambda r, p: (step * r + decay * p) / (1.0 - decay))
-        for r, p in zip(before, after, strict=True)
-    ]
+    pairs = zip(_kernels(layout, *directions), _kernels(layout, *weights), strict=True)
+    return [Quantity([r.arrays[0], p.arrays[0]], lambda r, p: step * r + decay * p) for r, p in pairs]
 
 
 def zero_shares(tape: list[Passage], gradients: dict[str, Tensor], sums: Sums) -> Tensor:
@@ -108,29 +102,33 @@ def zero_shares(tape: list[Passage], gradients: dict[str, Tensor], sums: Sums) -
     return ops.stack(columns, axis=1)
 
 
-def steps_of(layout: Layout, record: Array, norms_before: Array, slot: int) -> StepRecord:
+def steps_of(layout: Layout, record: Array, norms_after: Array, slot: int, every: int = 1) -> StepRecord:
     """A slot's steps of an epoch.
 
     Args:
         layout: Of the network.
         record: (T, R, S); without statistics, R = 2, all but the loss and the rows predicted right reads nan.
-        norms_before: The norms of all slots before the first step, (S, K); those of the kernels matter.
+        norms_after: The norms of all slots after the last step, (S, K); those of the kernels matter.
         slot: Which slot.
+        every: Every which step was measured, from the first; 0: none.
     """
-    rows = record[:, :, slot]
+    steps = record[:, :, slot].astype(np.float64)
+    every = every or len(steps)
+    rows = steps[::every]
     missing = np.full((len(rows), n_rows(layout) - rows.shape[1]), np.nan)
-    rows = np.concatenate([rows, missing], axis=1).astype(np.float64)
+    rows = np.concatenate([rows, missing], axis=1)
     n, g = layout.n_layers, n_gradient_norms(layout)
     norms, zeros = rows[:, 2 : 2 + n_norms(layout)], rows[:, 2 + n_norms(layout) :]
     return StepRecord(
-        loss=rows[:, 0],
-        correct=rows[:, 1],
+        loss=steps[:, 0],
+        correct=steps[:, 1],
         global_norm=np.sqrt(np.square(norms[:, :g]).sum(axis=1)),
         kernel_grad_norm=norms[:, :n],
         bias_grad_norm=norms[:, n : 2 * n],
         update_norm=norms[:, g : g + n],
-        weight_norm=np.concatenate([norms_before[slot : slot + 1, -n:], norms[:, g + n :]]),
+        weight_norm=np.concatenate([norms[:, g + n :], norms_after[slot : slot + 1, -n:]]),
         zero_fraction=zeros,
+        every=every,
     )
 
 

@@ -110,16 +110,16 @@ class Tile:
         """Train, probe and evaluate every trial of the tile; a row for each, in the order of the slots."""
         self._settle({})
         start = perf_counter()
-        norms_before = np.asarray(self.state.norms)
         self.state, on_device = self._program.train(self.state, batches, self._coefficients(), self._choices)
         record, probe, evaluations = np.asarray(on_device), self._take_probe(), self._evaluate(self._validation)
         seconds = perf_counter() - start
+        norms, every = np.asarray(self.state.norms), self._program.signature.statistics_every
         rows = []
         for slot, occupant in enumerate(self._occupants):
             if occupant is not None:
                 occupant.epoch += 1
                 occupant.steps += self._program.signature.n_steps
-                steps = records.steps_of(self._layout, record, norms_before, slot)
+                steps = records.steps_of(self._layout, record, norms, slot, every)
                 if self._listen is not None:
                     self._listen(occupant.spec.key, steps, self._shapes(occupant))
                 layers = records.probe_of(probe, slot, occupant.spec.hyperparameters.activation)
