@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test chromium check package format mutants chaos bench lock secrets clean
+.PHONY: help demo test chromium check package format mutants chaos bench pictures lock secrets clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -54,6 +54,9 @@ chaos: $(READY)  ## kill and stop workers, the service and PostgreSQL's backends
 
 bench: $(READY)  ## measure the figures of docs/benchmarks.md
 	$(BIN)/python -m benchmarks
+
+pictures: $(READY) chromium  ## train the sweeps of docs/images and take their pictures anew (minutes)
+	$(BIN)/python tests/browser/pictures.py
 
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
   --no-emit-index-url --custom-compile-command 'make lock'
