@@ -19,13 +19,14 @@ from gradsweep.cli.options import (
     require_folder,
 )
 from gradsweep.cli.replaying import TrainerChoice, prepare, read_ended
-from service.wire.recordings import DEFAULT_STEPS, MAX_STEPS
 
 if TYPE_CHECKING:
     from gradsweep.client import Client
     from service.wire.recordings import RecordingView
     from service.wire.trials import TrialView
 
+DEFAULT_STEPS, MAX_STEPS = 500, 10_000
+"""Those of service.wire.recordings, which is not imported for a command that is only listed."""
 OPEN = ("queued", "running")
 POLL_SECONDS = 1.0
 

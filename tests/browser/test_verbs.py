@@ -66,7 +66,7 @@ def test_whoever_sorts_by_keyboard_stays_there(open_view: Any) -> None:
     expect(head).to_be_focused()
 
 
-def test_a_sweep_is_steered_to_its_end(open_page: Any, fresh: Any) -> None:
+def test_a_sweep_is_steered_to_its_end(fresh: Any, open_page: Any) -> None:
     page = open_page(fresh.address("sweep"))
     state = page.locator(".head .chip")
     page.get_by_role("button", name="Pause").click()
@@ -93,7 +93,7 @@ def test_a_sweep_is_steered_to_its_end(open_page: Any, fresh: Any) -> None:
     expect(page.get_by_role("heading", name="No sweep yet")).to_be_visible()
 
 
-def test_a_completed_sweep_opens_again_and_the_page_follows_it(open_page: Any, fresh: Any) -> None:
+def test_a_completed_sweep_opens_again_and_the_page_follows_it(fresh: Any, open_page: Any) -> None:
     httpx.post(f"{fresh.url}/v1/sweeps/{fresh.sweep}:stop", trust_env=False).raise_for_status()
     stop_what_runs(fresh)
     page = open_page(fresh.address("sweep"))
@@ -106,7 +106,7 @@ def test_a_completed_sweep_opens_again_and_the_page_follows_it(open_page: Any, f
     expect(state).to_contain_text("completed")
 
 
-def test_sweeps_are_filtered_and_paged_by_the_service(open_page: Any, fresh: Any) -> None:
+def test_sweeps_are_filtered_and_paged_by_the_service(fresh: Any, open_page: Any) -> None:
     sweep = {"method": "random", "dataset": "digits", "run_cap": 2, "parameters": {"learning_rate": 0.1}}
     for number in range(25):
         answer = httpx.post(f"{fresh.url}/v1/sweeps", json=sweep | {"name": f"sweep {number}"}, trust_env=False)

@@ -68,10 +68,10 @@ def full_bench(bench, short_dataset, programs):
     def make(name, n_calls, error, *, fitting):
         full = FullPrograms(programs, name, n_calls, error, fitting)
 
-        def make_bank(dataset, *, hidden_units, batch_size, stream_seed, n_slots, representatives=()):
+        def make_bank(dataset, *, hidden_units, batch_size, stream_seed, n_slots, statistics_every, representatives=()):
             bank = FusedBank(
                 data, hidden_units, batch_size, stream_seed, n_slots=n_slots, n_streams=1, slots_per_tile=n_slots,
-                fold=False, programs=full,
+                statistics_every=statistics_every, fold=False, programs=full,
             )  # fmt: skip
             bench.trainer.banks.append(bank)
             return bank
