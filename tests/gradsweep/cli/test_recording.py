@@ -89,6 +89,10 @@ def test_it_is_asked_for_and_the_file_is_listed_and_written(
     assert [file["name"] for file in json.loads(capsys.readouterr().out)["artifacts"]] == ["steps-1.csv"]
 
 
+def test_the_bounds_of_the_options_are_those_of_the_service() -> None:
+    assert (recording.DEFAULT_STEPS, recording.MAX_STEPS) == (recordings.DEFAULT_STEPS, recordings.MAX_STEPS)
+
+
 @pytest.mark.parametrize(
     ("result", "code", "words"),
     [
@@ -96,10 +100,6 @@ def test_it_is_asked_for_and_the_file_is_listed_and_written(
         ({"kind": "failed", "reason": "too large for this device"}, 1, "too large for this device"),
     ],
 )
-def test_the_bounds_of_the_options_are_those_of_the_service() -> None:
-    assert (recording.DEFAULT_STEPS, recording.MAX_STEPS) == (recordings.DEFAULT_STEPS, recordings.MAX_STEPS)
-
-
 def test_watch_waits_for_its_end(
     trial: str,
     url: str,

@@ -189,7 +189,8 @@ def test_answers_what_the_document_foretells_whatever_is_asked(api_schema, name)
 def test_refuses_what_the_document_does_not_allow(api_schema, name):
     """A claim of another protocol is refused by 426 before its keys are judged, so 426 counts as a refusal.
 
-    What is drawn may be allowed by chance, such as the word null for a header; whether that is accepted is no matter here.
+    What is drawn may be allowed by chance, such as the word null for a header; whether that is accepted does not
+    matter here.
     """
     method, path = ROUTES[name].split()
     fuzz(api_schema[path][method], GenerationMode.NEGATIVE, positive_data_acceptance)
