@@ -1,9 +1,13 @@
 // Questions that must be answered: may I, and who are you.
-import { element } from "./dom.js";
+import { element, successor } from "./dom.js";
 
 function open(dialog) {
+  const opener = document.activeElement ?? document.body;
   document.body.append(dialog);
-  dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    (successor(opener) ?? document.getElementById("view")).focus({ preventScroll: true }); // the view may be newer than the question
+  });
   dialog.showModal();
 }
 

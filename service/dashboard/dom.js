@@ -28,8 +28,14 @@ export function renew(parent, ...children) {
   const unfolded = new Set([...parent.querySelectorAll("details[open] > summary")].map(keyOf));
   fill(parent, ...children);
   for (const summary of parent.querySelectorAll("details > summary")) if (unfolded.has(keyOf(summary))) summary.parentElement.open = true;
-  if (held) [...parent.querySelectorAll(held.tagName)].find((one) => keyOf(one) === keyOf(held))?.focus({ preventScroll: true });
+  if (held) successor(held, parent)?.focus({ preventScroll: true });
   return parent;
+}
+
+/** What stands in a newer drawing where an element stood in the older one; the element itself while it is there. */
+export function successor(one, parent = document) {
+  if (one.isConnected) return one;
+  return [...parent.querySelectorAll(one.tagName)].find((other) => keyOf(other) === keyOf(one));
 }
 
 /** By what an element is known again: a key of its own, else where it leads or what it says. */

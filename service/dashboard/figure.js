@@ -51,7 +51,7 @@ function themed(trace) {
  */
 export function figure({ onTrial = null, isLow = false } = {}) {
   const caption = element("figcaption");
-  const plot = element("div", { class: isLow ? "plot low" : "plot", role: "img" });
+  const plot = element("div", { class: isLow ? "plot low" : "plot" });
   const whole = element("figure", {}, caption, plot);
   let asked = 0;
   let drawn = null;
@@ -61,6 +61,7 @@ export function figure({ onTrial = null, isLow = false } = {}) {
     const { title, margin, legend, ...layout } = drawn.layout;
     const narrow = plot.clientWidth < 520;
     fill(caption, title.text);
+    plot.setAttribute("role", "img"); // a picture from now on: before, it is the words that there is none yet
     plot.setAttribute("aria-label", title.text);
     if (!plot.classList.contains("js-plotly-plot")) fill(plot);
     await library.react(plot, drawn.data.map(themed), {
