@@ -5,9 +5,11 @@
     python -m benchmarks suggestion -o x.json keep the result as well
     python -m benchmarks engine --data FILE   on data of one's own
     python -m benchmarks foresight --full     as long as the documented figures take
+    python -m benchmarks browser --trials 200 on a small record, to see that it works
 
 A benchmark is a module of this package with a function `run() -> dict`, which may take `data`, if it can measure on
-data of one's own, and `full`, if it has a longer run; its first docstring line says what it is.
+data of one's own, `full`, if it has a longer run, and `trials`, if its size is free; its first
+docstring line says what it is.
 """
 
 import argparse
@@ -58,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("-o", "--output", type=Path, help="write the JSON to this file too")
     parser.add_argument("--data", type=Path, help="a file in the layout of Keras' mnist.npz, for `engine`")
     parser.add_argument("--full", action="store_true", help="the longer run of those that have one: `foresight`")
+    parser.add_argument("--trials", type=int, help="how many trials the large sweep of `browser` has")
     options = parser.parse_args(arguments)
     unknown = set(options.names) - set(names())
     if unknown:
@@ -66,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in options.names or names():
         began = time.perf_counter()
         measure = importlib.import_module(f"benchmarks.{name}").run
-        taken = inspect.signature(measure).parameters.keys() & {"data", "full"}
+        taken = inspect.signature(measure).parameters.keys() & {"data", "full", "trials"}
         figures = measure(**{option: getattr(options, option) for option in taken})
         result[name] = {**figures, "took_seconds": round(time.perf_counter() - began, 1)}
     text = json.dumps(result, indent=2)
