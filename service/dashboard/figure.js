@@ -1,4 +1,4 @@
-// A figure of the service, in the colors of the page. Plotly is loaded when the first one is shown, and only then.
+// A figure of the service, in the colors of the page. Plotly is loaded when a view with figures opens, and only then.
 import { get } from "./api.js";
 import { element, fill } from "./dom.js";
 
@@ -13,6 +13,11 @@ function plotly() {
     document.head.append(script);
   });
   return loading;
+}
+
+/** Begin to load what figures need, while a view still asks for its data. If it fails, the figure will say so. */
+export function prepareFigures() {
+  plotly().catch(() => {});
 }
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -56,8 +61,7 @@ export function figure({ onTrial = null, isLow = false } = {}) {
   let asked = 0;
   let drawn = null;
 
-  async function draw() {
-    const library = await plotly();
+  async function draw(library) {
     const { title, margin, legend, ...layout } = drawn.layout;
     const narrow = plot.clientWidth < 520;
     fill(caption, title.text);
@@ -79,10 +83,10 @@ export function figure({ onTrial = null, isLow = false } = {}) {
     const mine = ++asked;
     if (!drawn) fill(plot, element("p", { class: "soft" }, "Drawing …"));
     try {
-      const found = await get(path, signal);
+      const [found, library] = await Promise.all([get(path, signal), plotly()]);
       if (mine !== asked) return;
       drawn = found;
-      await draw();
+      await draw(library);
     } catch (error) {
       if (error.name === "AbortError" || mine !== asked) return;
       fill(caption, `This figure could not be drawn: ${error.message}`);
@@ -93,7 +97,7 @@ export function figure({ onTrial = null, isLow = false } = {}) {
     dark.removeEventListener("change", redraw);
     if (plot.classList.contains("js-plotly-plot")) globalThis.Plotly.purge(plot);
   }
-  const redraw = () => { if (drawn) draw(); };
+  const redraw = () => { if (drawn) draw(globalThis.Plotly); };
   dark.addEventListener("change", redraw);
   return { whole, show, end };
 }

@@ -3,6 +3,7 @@ import { at, follow, get, post, remove } from "./api.js";
 import { bestCard, copyButton } from "./best_card.js";
 import { confirm } from "./dialog.js";
 import { announce, element, fill, renew } from "./dom.js";
+import { prepareFigures } from "./figure.js";
 import { figureTabs, searched } from "./figure_tabs.js";
 import { bar, inWords, tally } from "./progress.js";
 import { trialsTable } from "./trials_table.js";
@@ -35,6 +36,7 @@ const ACTIONS = {
 
 /** Show a sweep, and follow it until it is over. */
 export async function sweepView(view, { id }, signal) {
+  prepareFigures();
   let sweep = await get(at`/v1/sweeps/${id}`, signal);
   const names = searched(sweep);
   const head = element("div");

@@ -3,7 +3,7 @@ import { at, get, post } from "./api.js";
 import { parameterList, takeAlong } from "./best_card.js";
 import { confirm } from "./dialog.js";
 import { element, fill, renew, repeat } from "./dom.js";
-import { figure } from "./figure.js";
+import { figure, prepareFigures } from "./figure.js";
 import { searched } from "./figure_tabs.js";
 import { isBeingRecorded, recordingCard } from "./recording_card.js";
 import { duration, metric, moment, number, sign, word } from "./words.js";
@@ -13,6 +13,7 @@ const SHOWN = 4;
 
 /** Show a trial; while it runs, look again. */
 export async function trialView(view, { id }, signal) {
+  prepareFigures();
   let trial = await get(at`/v1/trials/${id}`, signal);
   const sweep = await get(at`/v1/sweeps/${trial.sweep_id}`, signal);
   const head = element("div");
