@@ -1,4 +1,5 @@
-"""Every table, declared once. Migrations equal this file, by test; every constraint has a name.
+"""Every table, declared once, those of recordings in `recording_tables`. Migrations equal them, by test; every
+constraint has a name.
 
     sweeps ─┬─ trials ─┬─ attempts ── epochs ── layer_epochs      leases ── claims
             └─ events  ├─ (lease_id) ─────────────────────────►  leases ── workers      idempotency_keys
@@ -14,9 +15,6 @@ sweep's row, adds one to `sweeps.revision` and writes that number into the rows 
 revision r" is one indexed query, and nothing can slip in behind it.
 """
 
-from enum import StrEnum
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -24,13 +22,10 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Double,
-    Enum,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
     Integer,
-    LargeBinary,
-    MetaData,
     PrimaryKeyConstraint,
     String,
     Table,
@@ -39,9 +34,10 @@ from sqlalchemy import (
     text,
 )
 
+from service.database.columns import identifier, metadata, numbers, one_of
+from service.database.recording_tables import artifacts, recordings
 from service.domain.metrics import TRIAL_METRICS
 from service.domain.states import (
-    ArtifactKind,
     AttemptOutcome,
     Direction,
     Directive,
@@ -50,7 +46,6 @@ from service.domain.states import (
     Method,
     MetricAt,
     PruneReason,
-    RecordingState,
     StabilityLimit,
     SweepReason,
     SweepState,
@@ -58,50 +53,35 @@ from service.domain.states import (
     Verdict,
 )
 
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    }
-)
-
-
-def _enum(kind: type[StrEnum], name: str) -> Enum:
-    """A text column that holds one of the enum's values, checked by the database."""
-    return Enum(
-        kind,
-        name=name,
-        native_enum=False,
-        create_constraint=True,
-        length=32,
-        values_callable=lambda members: [member.value for member in members],
-    )
-
-
-def _id() -> String:
-    return String(64)
-
-
-def _numbers(*names: str) -> list[Column[Any]]:
-    return [Column(name, Double) for name in names]
-
+__all__ = [
+    "artifacts",
+    "attempts",
+    "claims",
+    "epochs",
+    "events",
+    "idempotency_keys",
+    "layer_epochs",
+    "leases",
+    "metadata",
+    "recordings",
+    "sweeps",
+    "trials",
+    "workers",
+]
 
 sweeps = Table(
     "sweeps",
     metadata,
-    Column("id", _id(), primary_key=True),
+    Column("id", identifier(), primary_key=True),
     Column("name", String(128), nullable=False, unique=True),
-    Column("state", _enum(SweepState, "state"), nullable=False),
-    Column("state_reason", _enum(SweepReason, "state_reason")),
+    Column("state", one_of(SweepState, "state"), nullable=False),
+    Column("state_reason", one_of(SweepReason, "state_reason")),
     Column("dataset", String(64), nullable=False),
     Column("dataset_sha256", String(64)),
-    Column("method", _enum(Method, "method"), nullable=False),
+    Column("method", one_of(Method, "method"), nullable=False),
     Column("metric_name", String(64), nullable=False),
-    Column("metric_direction", _enum(Direction, "metric_direction"), nullable=False),
-    Column("metric_at", _enum(MetricAt, "metric_at"), nullable=False),
+    Column("metric_direction", one_of(Direction, "metric_direction"), nullable=False),
+    Column("metric_at", one_of(MetricAt, "metric_at"), nullable=False),
     Column("metric_target", Double),
     Column("run_cap", BigInteger),
     Column("max_parallel", BigInteger, nullable=False),
@@ -127,7 +107,7 @@ sweeps = Table(
 workers = Table(
     "workers",
     metadata,
-    Column("id", _id(), primary_key=True),
+    Column("id", identifier(), primary_key=True),
     Column("host", String(255), nullable=False),
     Column("pid", BigInteger, nullable=False),
     Column("version", String(32), nullable=False),
@@ -149,9 +129,9 @@ workers = Table(
 leases = Table(
     "leases",
     metadata,
-    Column("id", _id(), primary_key=True),
-    Column("worker_id", _id(), ForeignKey("workers.id"), nullable=False, index=True),
-    Column("state", _enum(LeaseState, "state"), nullable=False),
+    Column("id", identifier(), primary_key=True),
+    Column("worker_id", identifier(), ForeignKey("workers.id"), nullable=False, index=True),
+    Column("state", one_of(LeaseState, "state"), nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("expires_at_ms", BigInteger, nullable=False),
     Column("ended_at_ms", BigInteger),
@@ -167,9 +147,9 @@ leases = Table(
 claims = Table(
     "claims",
     metadata,
-    Column("claim_key", _id(), primary_key=True),
-    Column("worker_id", _id(), ForeignKey("workers.id"), nullable=False),
-    Column("lease_id", _id(), ForeignKey("leases.id")),
+    Column("claim_key", identifier(), primary_key=True),
+    Column("worker_id", identifier(), ForeignKey("workers.id"), nullable=False),
+    Column("lease_id", identifier(), ForeignKey("leases.id")),
     Column("request_hash", String(64), nullable=False),  # the same key with another body is a conflict
     Column("answer", Text, nullable=False),  # the ClaimAnswer as sent
     Column("created_at_ms", BigInteger, nullable=False, index=True),
@@ -178,20 +158,20 @@ claims = Table(
 trials = Table(
     "trials",
     metadata,
-    Column("id", _id(), primary_key=True),
-    Column("sweep_id", _id(), ForeignKey("sweeps.id", ondelete="CASCADE"), nullable=False),
+    Column("id", identifier(), primary_key=True),
+    Column("sweep_id", identifier(), ForeignKey("sweeps.id", ondelete="CASCADE"), nullable=False),
     Column("number", BigInteger, nullable=False),
-    Column("state", _enum(TrialState, "state"), nullable=False),
-    Column("prune_reason", _enum(PruneReason, "prune_reason")),
+    Column("state", one_of(TrialState, "state"), nullable=False),
+    Column("prune_reason", one_of(PruneReason, "prune_reason")),
     Column("prune_detail", Text),
-    Column("failure_kind", _enum(FailureKind, "failure_kind")),
+    Column("failure_kind", one_of(FailureKind, "failure_kind")),
     Column("failure_type", String(255)),
     Column("failure_message", Text),
     Column("failure_traceback", Text),
     # the lease
     Column("attempt", Integer, nullable=False, server_default=text("0")),
     Column("lost", Integer, nullable=False, server_default=text("0")),
-    Column("lease_id", _id(), ForeignKey("leases.id"), index=True),
+    Column("lease_id", identifier(), ForeignKey("leases.id"), index=True),
     Column("batch_limit", Integer),
     Column("not_before_ms", BigInteger, nullable=False, server_default=text("0")),
     Column("stop_requested", Boolean, nullable=False, server_default=text("false")),
@@ -222,24 +202,24 @@ trials = Table(
     Column("class_weight", String(32), nullable=False),
     # the present attempt: its last epoch, and what counts
     Column("epoch", Integer),
-    *_numbers("train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_balanced_accuracy", "val_macro_f1"),
+    *numbers("train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_balanced_accuracy", "val_macro_f1"),
     Column("objective", Double),  # the metric at the last or the best epoch so far; final when the trial is
     Column("best_epoch", Integer),
-    *_numbers("test_loss", "test_accuracy", "wall_seconds", "device_seconds"),
+    *numbers("test_loss", "test_accuracy", "wall_seconds", "device_seconds"),
     Column("revision", BigInteger, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("started_at_ms", BigInteger),
     Column("ended_at_ms", BigInteger),
     # what its gradients did (service.domain.stability), written when it ends
-    *_numbers("stability", "depth_slope", *TRIAL_METRICS),
-    Column("stability_limited_by", _enum(StabilityLimit, "stability_limited_by")),
+    *numbers("stability", "depth_slope", *TRIAL_METRICS),
+    Column("stability_limited_by", one_of(StabilityLimit, "stability_limited_by")),
     Column("stability_parts", JSON(none_as_null=True)),
     Column("score_version", Integer),
-    Column("verdict", _enum(Verdict, "verdict")),
+    Column("verdict", one_of(Verdict, "verdict")),
     Column("verdict_evidence", JSON(none_as_null=True)),
     # what the rules said while it ran
     Column("rule_warnings", JSON(none_as_null=True)),
-    Column("would_have_pruned", _enum(PruneReason, "would_have_pruned")),
+    Column("would_have_pruned", one_of(PruneReason, "would_have_pruned")),
     Column("would_have_pruned_epoch", Integer),
     # the number of the trial whose failure this one is to remedy
     Column("rescue_of", BigInteger),
@@ -280,11 +260,11 @@ trials = Table(
 attempts = Table(
     "attempts",
     metadata,
-    Column("trial_id", _id(), ForeignKey("trials.id", ondelete="CASCADE"), nullable=False),
+    Column("trial_id", identifier(), ForeignKey("trials.id", ondelete="CASCADE"), nullable=False),
     Column("attempt", Integer, nullable=False),
-    Column("lease_id", _id(), ForeignKey("leases.id"), nullable=False, index=True),
-    Column("worker_id", _id(), ForeignKey("workers.id"), nullable=False),
-    Column("outcome", _enum(AttemptOutcome, "outcome")),
+    Column("lease_id", identifier(), ForeignKey("leases.id"), nullable=False, index=True),
+    Column("worker_id", identifier(), ForeignKey("workers.id"), nullable=False),
+    Column("outcome", one_of(AttemptOutcome, "outcome")),
     Column("final_hash", String(64)),  # of the `final` that ended it: the same again is answered the same
     Column("stream_seed", BigInteger),
     Column("start_epoch", BigInteger),
@@ -301,11 +281,11 @@ attempts = Table(
 epochs = Table(
     "epochs",
     metadata,
-    Column("trial_id", _id(), nullable=False),
+    Column("trial_id", identifier(), nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("steps", BigInteger, nullable=False),
-    *_numbers(
+    *numbers(
         "train_loss",
         "train_accuracy",
         "val_loss",
@@ -324,11 +304,11 @@ epochs = Table(
     Column("loss_spikes", BigInteger, nullable=False),
     Column("loss_doublings", BigInteger, nullable=False),
     Column("nonfinite", BigInteger, nullable=False),
-    *_numbers("wall_seconds", "device_seconds"),
+    *numbers("wall_seconds", "device_seconds"),
     Column("nonfinite_values", JSON(none_as_null=True)),
     # what the service made of it
     Column("objective", Double),
-    Column("directive", _enum(Directive, "directive"), nullable=False),
+    Column("directive", one_of(Directive, "directive"), nullable=False),
     Column("directive_reason", Text),
     Column("content_hash", String(64), nullable=False),
     Column("reported_at_ms", BigInteger, nullable=False),
@@ -340,11 +320,11 @@ epochs = Table(
 layer_epochs = Table(
     "layer_epochs",
     metadata,
-    Column("trial_id", _id(), nullable=False),
+    Column("trial_id", identifier(), nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("layer", Integer, nullable=False),
-    *_numbers(
+    *numbers(
         "grad_norm_mean",
         "grad_norm_std",
         "grad_norm_max",
@@ -358,7 +338,7 @@ layer_epochs = Table(
     ),
     Column("nonfinite", BigInteger, nullable=False),
     Column("nonfinite_first_step", BigInteger),
-    *_numbers("activation_std", "dead_fraction", "saturated_fraction", "delta_rms"),
+    *numbers("activation_std", "dead_fraction", "saturated_fraction", "delta_rms"),
     Column("nonfinite_values", JSON(none_as_null=True)),
     PrimaryKeyConstraint("trial_id", "attempt", "epoch", "layer"),
     ForeignKeyConstraint(
@@ -369,77 +349,13 @@ layer_epochs = Table(
     sqlite_with_rowid=False,
 )
 
-# A trial's first steps, to be recorded by a worker. One row per trial: who asks again writes over it, and `attempt`
-# rises on, so that no worker of an earlier request can be taken for the present one.
-recordings = Table(
-    "recordings",
-    metadata,
-    Column("trial_id", _id(), primary_key=True),
-    Column("state", _enum(RecordingState, "state"), nullable=False),
-    Column("steps", Integer, nullable=False),  # the last step that is wanted
-    Column("every", Integer, nullable=False),
-    Column("trial_attempt", Integer, nullable=False),  # the attempt that is trained again
-    Column("attempt", Integer, nullable=False, server_default=text("0")),  # the fence
-    Column("lost", Integer, nullable=False, server_default=text("0")),
-    Column("lease_id", _id(), ForeignKey("leases.id"), index=True),  # of the last worker that it was given to
-    Column("worker_id", _id(), ForeignKey("workers.id")),
-    Column("claim_key", _id(), unique=True),  # the same claim again is given the same
-    Column("not_before_ms", BigInteger, nullable=False, server_default=text("0")),
-    Column("reason", Text),
-    Column("result_hash", String(64)),  # of the result that ended it: the same again is answered the same
-    Column("requested_at_ms", BigInteger, nullable=False),
-    Column("started_at_ms", BigInteger),
-    Column("ended_at_ms", BigInteger),
-    ForeignKeyConstraint(
-        ["trial_id", "trial_attempt"],
-        ["attempts.trial_id", "attempts.attempt"],
-        name="fk_recordings_attempt",
-        ondelete="CASCADE",
-    ),
-    CheckConstraint("steps >= 1 AND every >= 1", name="steps_positive"),
-    CheckConstraint("lost >= 0 AND lost <= attempt", name="lives_counted"),
-    CheckConstraint("(attempt = 0) = (lease_id IS NULL)", name="given_with_lease"),
-    CheckConstraint("state <> 'running' OR claim_key IS NOT NULL", name="running_is_claimed"),
-    CheckConstraint("(state IN ('done', 'failed')) = (ended_at_ms IS NOT NULL)", name="ended_when_final"),
-    CheckConstraint("(state = 'failed') = (reason IS NOT NULL)", name="failed_with_reason"),
-    CheckConstraint("state <> 'done' OR result_hash IS NOT NULL", name="done_with_result"),
-    Index(
-        "ix_recordings_queued",
-        "requested_at_ms",
-        sqlite_where=text("state = 'queued'"),
-        postgresql_where=text("state = 'queued'"),
-    ),
-)
-
-# Files that were made of a trial. They are small and go with it; so they are kept here, not beside the database.
-artifacts = Table(
-    "artifacts",
-    metadata,
-    Column("trial_id", _id(), ForeignKey("trials.id", ondelete="CASCADE"), nullable=False),
-    Column("name", String(64), nullable=False),  # carries the fence of the worker that made it
-    Column("kind", _enum(ArtifactKind, "kind"), nullable=False),
-    Column("media_type", String(64), nullable=False),
-    Column("n_bytes", BigInteger, nullable=False),
-    Column("sha256", String(64), nullable=False),
-    Column("content", LargeBinary, nullable=False),  # as gzip
-    Column("trial_attempt", Integer, nullable=False),
-    Column("steps", Integer, nullable=False),  # the last step in it
-    Column("every", Integer, nullable=False),
-    Column("same_program", Boolean, nullable=False),
-    Column("matches", Boolean, nullable=False),
-    Column("differs_from_epoch", Integer),
-    Column("made_at_ms", BigInteger, nullable=False),
-    PrimaryKeyConstraint("trial_id", "name"),
-    CheckConstraint("matches = (differs_from_epoch IS NULL)", name="differs_from_somewhere"),
-)
-
 events = Table(
     "events",
     metadata,
-    Column("sweep_id", _id(), ForeignKey("sweeps.id", ondelete="CASCADE"), nullable=False),
+    Column("sweep_id", identifier(), ForeignKey("sweeps.id", ondelete="CASCADE"), nullable=False),
     Column("number", BigInteger, nullable=False),  # counts from 1 within its sweep, without gaps
     Column("kind", String(64), nullable=False),
-    Column("trial_id", _id()),
+    Column("trial_id", identifier()),
     Column("body", JSON, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
     PrimaryKeyConstraint("sweep_id", "number"),

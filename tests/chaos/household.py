@@ -57,7 +57,7 @@ class Household:
         while self.get("/livez") is None:
             if time.monotonic() > deadline or self.service.poll() is not None:
                 raise SystemExit(f"the service does not start:\n{self.log()}")
-            time.sleep(0.1)
+            time.sleep(0.1)  # between two looks at another process, which has no other way to tell
 
     def kill_service(self) -> None:
         """SIGKILL: it gets no word out."""

@@ -84,7 +84,7 @@ class Chaos:
 
     def _kill_service(self) -> None:
         self.household.kill_service()
-        time.sleep(self.chance.random())
+        time.sleep(self.chance.random())  # how long it is gone is part of the fault
         self.household.start_service()
 
     def _stop_service(self) -> None:
@@ -92,7 +92,7 @@ class Chaos:
 
     def _pause(self, process: subprocess.Popen[bytes], seconds: float) -> None:
         process.send_signal(signal.SIGSTOP)
-        time.sleep(seconds)
+        time.sleep(seconds)  # how long it stands still is the fault itself
         process.send_signal(signal.SIGCONT)
 
     def _terminate_backends(self) -> None:
@@ -122,7 +122,7 @@ def play(url: str, folder: Path, n_trials: int, seed: int) -> dict[str, Any]:
             if time.monotonic() - began > LONGEST_SECONDS:
                 raise SystemExit(f"the sweep has not ended in {LONGEST_SECONDS:g} s: {dict(chaos.done)}")
             household.refuse_dead_workers()
-            time.sleep(chance.random())
+            time.sleep(chance.random())  # real processes at work meanwhile: when the next fault falls is drawn
             chaos.strike()
     promises = Promises().read(sorted(folder.glob("*.jsonl")))
     engine = create_engine(url)

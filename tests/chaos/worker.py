@@ -62,7 +62,7 @@ class Service:
                 if self._connection is not None:
                     self._connection.close()
                 self._connection = None
-            time.sleep(0.05 + self._chance.random() * 0.1)
+            time.sleep(0.05 + self._chance.random() * 0.1)  # as a real worker waits before it asks a dead service again
 
 
 class Worker:
@@ -93,7 +93,7 @@ class Worker:
         if self.lease is not None and self.chance.random() < RELEASE_SHARE:
             self.obey_ended(*self.service.ask(f"/v1/leases/{self.lease}:release", {"trials": None}))
             self.lease, self.held = None, {}
-        time.sleep(self.chance.random() * (0.06 if self.held else 0.3))
+        time.sleep(self.chance.random() * (0.06 if self.held else 0.3))  # stands for training, or for a wait for work
 
     def claim(self) -> None:
         """Ask for trials; a claim that was answered is not asked again, one that was not is."""
