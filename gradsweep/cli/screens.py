@@ -42,12 +42,8 @@ def make_screen(console: Console, *, as_json: bool) -> OpenScreen:
     return LiveScreen(console) if console.is_terminal else LineScreen(partial(print, flush=True))
 
 
-class ScreenPerSweep:
-    """Keeps a screen of lines for each of several sweeps."""
-
-    def __init__(self, make: Callable[[], OpenScreen]) -> None:
-        self.make = make
-        self.screens: dict[str, OpenScreen] = {}
+class _Lines:
+    """A screen that only writes on: nothing is opened, closed or taken back."""
 
     def __enter__(self) -> Self:
         return self
@@ -56,6 +52,17 @@ class ScreenPerSweep:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         return None
+
+    def forget(self, sweep_id: str) -> None:
+        """Nothing is left on a screen of lines."""
+
+
+class ScreenPerSweep(_Lines):
+    """Keeps a screen of lines for each of several sweeps."""
+
+    def __init__(self, make: Callable[[], OpenScreen]) -> None:
+        self.make = make
+        self.screens: dict[str, OpenScreen] = {}
 
     def show(self, picture: Picture) -> None:
         """Show a sweep on its own screen."""
@@ -105,7 +112,7 @@ class LiveScreen:
         return draw_all(list(self.pictures.values()), self.console.width, self.console.height)
 
 
-class LineScreen:
+class LineScreen(_Lines):
     """Short lines when something has changed, for logs and pipes: state, progress, a new best."""
 
     def __init__(self, say: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> None:
@@ -116,14 +123,6 @@ class LineScreen:
         self.best: str = ""
         self.next_at = 0.0
         self.is_lost = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        return None
 
     def say(self, line: str) -> None:
         """Say a line, cut to a width that fits everywhere."""
@@ -150,23 +149,12 @@ class LineScreen:
             self.say(_away(seconds))
         self.is_lost = True
 
-    def forget(self, sweep_id: str) -> None:
-        """Nothing is left on a screen of lines."""
 
-
-class JsonScreen:
+class JsonScreen(_Lines):
     """The sweep as one line of JSON whenever it has changed."""
 
     def __init__(self) -> None:
         self.last: SweepView | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        return None
 
     def show(self, picture: Picture) -> None:
         """Print the sweep, unless it is as it was."""
@@ -177,9 +165,6 @@ class JsonScreen:
     def lost(self, seconds: float) -> None:
         """Keep stdout for JSON: the word goes to stderr."""
         typer.echo(_away(seconds), err=True)
-
-    def forget(self, sweep_id: str) -> None:
-        """Nothing is left on a screen of lines."""
 
 
 def _away(seconds: float) -> str:

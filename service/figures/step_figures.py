@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from service.domain.steps import StepTable
 from service.figures.frame import Figure, Trace, empty, figure
-from service.figures.palette import BEST, GROUP_DASHES, MUTED, sequential
-from service.figures.trial_figures import GOOD_UPDATE, TrialFacts, positive
+from service.figures.palette import GROUP_DASHES, MUTED, sequential
+from service.figures.trial_figures import GOOD_UPDATE, TrialFacts, crosses, positive
 
 MAX_LINES = 8
 MAX_POINTS = 500
@@ -106,15 +106,4 @@ def _not_finite(table: StepTable, shown: Sequence[int]) -> list[Trace]:
             places.append((table.steps[first], before[-1] if before else 1.0))
     if not places:
         return []
-    marker = {"symbol": "x-thin", "size": 12, "color": BEST, "line": {"width": 2, "color": BEST}}
-    return [
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "name": "not finite from here on",
-            "x": [step for step, _ in places],
-            "y": [value for _, value in places],
-            "marker": marker,
-            "hovertemplate": "step %{x}: not finite<extra></extra>",
-        }
-    ]
+    return [crosses("not finite from here on", places, 12, "step %{x}: not finite")]

@@ -199,6 +199,19 @@ def layer_map(
     )
 
 
+def crosses(name: str, places: Sequence[tuple[float, float]], size: int, hover: str) -> Trace:
+    """Crosses where values were not finite, (x, y)."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": [x for x, _ in places],
+        "y": [y for _, y in places],
+        "marker": {"symbol": "x-thin", "size": size, "color": BEST, "line": {"width": 2, "color": BEST}},
+        "hovertemplate": f"{hover}<extra></extra>",
+    }
+
+
 def _not_finite(epochs: Sequence[int], numbers: Sequence[int], cells: Sequence[Sequence[float | None]]) -> list[Trace]:
     """A cross over each cell whose value was not finite."""
     broken = [
@@ -209,18 +222,7 @@ def _not_finite(epochs: Sequence[int], numbers: Sequence[int], cells: Sequence[S
     ]
     if not broken:
         return []
-    marker = {"symbol": "x-thin", "size": 14, "color": BEST, "line": {"width": 2, "color": BEST}}
-    return [
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "name": "not finite",
-            "x": [epoch for epoch, _ in broken],
-            "y": [number for _, number in broken],
-            "marker": marker,
-            "hovertemplate": "layer %{y}, epoch %{x}: not finite<extra></extra>",
-        }
-    ]
+    return [crosses("not finite", broken, 14, "layer %{y}, epoch %{x}: not finite")]
 
 
 def depth_profile(facts: TrialFacts) -> Figure:

@@ -8,6 +8,7 @@ import hashlib
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -156,7 +157,7 @@ def _grant(database: Database, taken: Recording) -> RecordingGrant | None:
             return None
         epochs = [epoch_view(row) for row in epochs_of(connection, trial.id, taken.trial_attempt)]
         layers = layers_of(connection, trial.id, taken.trial_attempt, layer=None, from_epoch=0)
-    ends = [sum(epoch.steps for epoch in epochs[: at + 1]) for at in range(len(epochs))]
+    ends = accumulate(epoch.steps for epoch in epochs)
     needed = [epoch for epoch, end in zip(epochs, ends, strict=True) if end - epoch.steps < taken.steps]
     numbers = {epoch.epoch for epoch in needed}
     return RecordingGrant(

@@ -26,8 +26,10 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
 
 from checker import Promises, faults, read_record  # noqa: E402
-from household import Household, postgresql  # noqa: E402
+from household import Household  # noqa: E402
 from sqlalchemy import create_engine  # noqa: E402
+
+from benchmarks._databases import open_postgresql  # noqa: E402
 
 N_EPOCHS = 6
 N_WORKERS = 4
@@ -166,8 +168,10 @@ def main() -> int:
             if name == "sqlite":
                 results[name] = play(f"sqlite:///{folder}/chaos.db", folder, options.trials, options.seed)
             else:
-                with postgresql(folder) as url:
-                    results[name] = play(url, folder, options.trials, options.seed)
+                with open_postgresql(folder) as url:
+                    results[name] = play(
+                        url.render_as_string(hide_password=False), folder, options.trials, options.seed
+                    )
     print(json.dumps(results, indent=2))
     return int(any(result["faults"] for result in results.values()))
 
